@@ -1,0 +1,1 @@
+"""Flows: one sentence each on what happens to the data, in order."""

@@ -1,0 +1,157 @@
+"""The one cluster of a flow: GPUs where there are any, else this machine's cores; or one that exists elsewhere.
+
+Every worker declares one ``GPU`` resource, also where it stands for a core, so that the same annotations hold everywhere.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from storage.errors import BadInputError
+from storage.settings import settings
+
+log = logging.getLogger("nightloom")
+
+KINDS = ("auto", "cpu", "cuda", "slurm", "kubernetes", "tcp://host:port", "tls://host:port")
+
+DASK = {
+    # A tile that kills its worker is given a second worker and then reported, instead of killing them all.
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.worker.daemon": True,
+    "distributed.admin.log-format": "%(name)s - %(levelname)s - %(message)s",
+    "distributed.logging": {"distributed": "error"},
+}
+
+
+@contextmanager
+def cluster(kind: str | None = None) -> Iterator[Any]:
+    """Open the cluster that `NIGHTLOOM_CLUSTER` names and make it the default; an open one is used again."""
+    import dask
+    from distributed.client import Client, default_client
+
+    try:
+        yield default_client()
+        return
+    except ValueError:
+        pass
+    kind = kind or settings().cluster
+    with dask.config.set(DASK):
+        if kind.startswith(("tcp://", "tls://")):
+            with Client(kind, security=_security(kind)) as client:
+                yield client
+            return
+        with make(kind) as made, Client(made) as client:
+            log.info("cluster: %d workers", len(client.nthreads()))
+            yield client
+
+
+def make(kind: str) -> Any:
+    """Start a cluster of this kind."""
+    if kind == "auto":
+        kind = "cuda" if gpu_count() else "cpu"
+    makers = {"cpu": _cpu, "cuda": _cuda, "slurm": _slurm, "kubernetes": _kubernetes}
+    if kind not in makers:
+        raise BadInputError(f"NIGHTLOOM_CLUSTER is {kind!r}; choose one of {', '.join(KINDS)}")
+    return makers[kind]()
+
+
+def gpu_count() -> int:
+    """How many GPUs answer here; asked without starting CUDA in this process."""
+    from distributed.diagnostics import nvml
+
+    try:
+        return nvml.device_get_count()
+    except (OSError, RuntimeError):
+        return 0
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu() -> Any:
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=cores(),
+        threads_per_worker=1,
+        resources={"GPU": 1},
+        host="127.0.0.1",
+        dashboard_address=None,
+        local_directory=str(settings().home / "dask"),
+        env=_worker_environment(threads=1),
+        silence_logs=logging.ERROR,
+    )
+
+
+def _cuda() -> Any:
+    from dask_cuda import LocalCUDACluster
+
+    return LocalCUDACluster(
+        threads_per_worker=1,
+        resources={"GPU": 1},
+        rmm_pool_size=0.7,
+        pre_import="cupy",
+        host="127.0.0.1",
+        dashboard_address=None,
+        local_directory=str(settings().home / "dask"),
+        env=_worker_environment(threads=max(1, cores() // max(1, gpu_count()))),
+        # CuPy takes its memory from the same RMM pool as everything else on the worker.
+        preload=["flows._gpu_worker"],
+    )
+
+
+def _slurm() -> Any:
+    from dask_jobqueue import SLURMCluster
+
+    return _scaled(partial(SLURMCluster, worker_extra_args=["--resources", "GPU=1"]), "slurm")
+
+
+def _kubernetes() -> Any:
+    from dask_kubernetes.operator import KubeCluster
+
+    return _scaled(partial(KubeCluster, resources={}), "kubernetes")
+
+
+def _scaled(start: Any, name: str) -> Any:
+    """A cluster with the options of ``<home>/<name>.yaml``: constructor arguments, and ``workers`` or ``adapt``."""
+    import yaml
+
+    path = Path(settings().home) / f"{name}.yaml"
+    if not path.exists():
+        raise BadInputError(f"a {name} cluster needs its options in {path}; copy deployments/examples/{name}.yaml there and edit it")
+    options = yaml.safe_load(path.read_text()) or {}
+    workers, adapt = options.pop("workers", 1), options.pop("adapt", None)
+    made = start(**options)
+    if adapt:
+        made.adapt(**adapt)
+    else:
+        made.scale(workers)
+    return made
+
+
+def _worker_environment(threads: int) -> dict[str, str]:
+    # One tile per thread of the worker: libraries that start their own threads would fight over the same cores.
+    names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {name: str(threads) for name in names} | {"NUMBA_THREADING_LAYER": "omp", "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+
+
+def _security(address: str) -> Any:
+    """Certificates for a ``tls://`` scheduler, made by `nightloom certs`."""
+    if address.startswith("tcp://"):
+        return None
+    from distributed.security import Security
+
+    folder = settings().home / "certs"
+    return Security(
+        tls_ca_file=str(folder / "ca.pem"),
+        tls_client_cert=str(folder / "client.pem"),
+        tls_client_key=str(folder / "client.key"),
+        require_encryption=True,
+    )

@@ -1,0 +1,1 @@
+"""What a run leaves behind: products in Zarr, rows in the database, and how both are found again."""

@@ -1,0 +1,153 @@
+"""The run database: engine, sessions, and the schema brought up to date on first use.
+
+SQLite needs nothing started; PostgreSQL is used by URL. Tables are declared in the modules of this package and found by
+file name, so that a new workload adds its tables without an edit here.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import JSON, DateTime, Engine, TypeDecorator, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from storage.errors import DatabaseError
+from storage.settings import settings
+
+BUSY_SECONDS = 30.0
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+T = TypeVar("T")
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Time zone aware in Python, UTC in the database; SQLite would drop the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; use storage.database.now()")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Parent of every table."""
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def discover() -> None:
+    """Import every module of this package that declares tables, so that `Base.metadata` is whole."""
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if "(Base)" in path.read_text(encoding="utf-8"):
+            import_module(f"storage.{path.stem}")
+
+
+def engine(url: str | None = None) -> Engine:
+    """The engine of ``url`` (default: the settings'), with its schema at the newest version."""
+    return _engine(url or settings().database_url)
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str) -> Engine:
+    made = connect(url)
+    if schema_version(made) != newest_version():
+        migrate(url)
+    return made
+
+
+def connect(url: str) -> Engine:
+    """An engine, whatever its schema's version."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(f"{parsed.database} cannot be made: {error.strerror}; set NIGHTLOOM_HOME to a place you may write") from error
+    made = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(made, "connect", _tune_sqlite)
+    return made
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+@contextmanager
+def session(url: str | None = None) -> Iterator[Session]:
+    """A short transaction: committed when the block ends well, undone otherwise."""
+    with Session(engine(url), expire_on_commit=False) as opened, opened.begin():
+        yield opened
+
+
+def patiently(action: "Callable[[], T]", *, seconds: float = 120.0) -> "T":
+    """Repeat ``action`` while the database is locked or restarting; give up after ``seconds``."""
+    deadline, pause = time.monotonic() + seconds, 0.1
+    while True:
+        try:
+            return action()
+        except OperationalError as error:
+            if time.monotonic() > deadline:
+                raise DatabaseError(
+                    f"the run database did not answer for {seconds:.0f} s ({error.orig}); see that its server runs and no one holds a lock"
+                ) from error
+            time.sleep(pause)
+            pause = min(2.0, 2 * pause)
+
+
+def newest_version() -> set[str]:
+    """The revisions that no other revision follows, read from the migration files (Alembic itself takes long to import)."""
+    found = [p.read_text(encoding="utf-8") for p in (MIGRATIONS / "versions").glob("*.py")]
+    revisions = {m for t in found for m in re.findall(r'^revision = "(\w+)"', t, re.M)}
+    return revisions - {m for t in found for m in re.findall(r'^down_revision = "(\w+)"', t, re.M)}
+
+
+def schema_version(made: Engine) -> set[str]:
+    """The revisions that the database is at; empty for a new one."""
+    try:
+        if not inspect(made).has_table("alembic_version"):
+            return set()
+        with made.connect() as connection:
+            return set(connection.execute(text("select version_num from alembic_version")).scalars())
+    except OperationalError as error:
+        raise DatabaseError(f"the run database cannot be reached: {error.orig}; check NIGHTLOOM_DATABASE_URL") from error
+
+
+def migrate(url: str | None = None) -> set[str]:
+    """Bring the schema to the newest version; return the revisions it is now at."""
+    from alembic import command
+    from alembic.config import Config
+
+    target = url or settings().database_url
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = target
+    command.upgrade(config, "heads")
+    return newest_version()

@@ -1,0 +1,110 @@
+"""Who computed a run: the code, the software around it, the machine and the process."""
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from storage.digest import digest_files, digest_json
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("deployments", "flows", "tasks", "storage")
+
+
+@dataclass(frozen=True)
+class Code:
+    """The commit, whether the working tree differs from it, and the digest of the sources that actually run."""
+
+    commit: str | None
+    dirty: bool
+    version: str
+
+
+@cache
+def code() -> Code:
+    """The code of this process. ``version`` covers uncommitted changes: it is computed from the sources themselves."""
+    sources = [p for name in PACKAGES for p in (ROOT / name).rglob("*.py")]
+    return Code(_git("rev-parse", "HEAD") or None, bool(_git("status", "--porcelain", *PACKAGES)), digest_files(sources)[0])
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@cache
+def environment() -> dict:
+    """Row of the software environment: Python, platform, lock file, installed packages; ``id`` is its digest."""
+    lock = ROOT / "requirements.lock"
+    found = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "lock_digest": digest_files([lock])[0] if lock.exists() else None,
+        "packages": {d.name: d.version for d in metadata.distributions()},
+    }
+    return {"id": digest_json(found), **found}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that can be told from every other, also after a reboot or when its number is used again."""
+
+    host: str
+    boot_id: str
+    pid: int
+    started: float
+
+
+@cache
+def this_process() -> Process:
+    """The identity of this process."""
+    import psutil
+
+    return Process(socket.gethostname(), boot_id(), os.getpid(), psutil.Process().create_time())
+
+
+@cache
+def boot_id() -> str:
+    """A name for the time since this machine's last start."""
+    if given := os.environ.get("NIGHTLOOM_BOOT_ID"):  # lets a test be two machines
+        return given
+    path = Path("/proc/sys/kernel/random/boot_id")
+    if path.exists():
+        return path.read_text().strip()
+    import psutil
+
+    return str(int(psutil.boot_time()))
+
+
+def is_alive(process: Process) -> bool | None:
+    """Whether ``process`` still runs; None when it belongs to another machine or start, where nobody here can tell."""
+    import psutil
+
+    if (process.host, process.boot_id) != (socket.gethostname(), boot_id()):
+        return None
+    try:
+        return abs(psutil.Process(process.pid).create_time() - process.started) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+
+def flow_run_id() -> str | None:
+    """Prefect's id of the flow run around us, if there is one."""
+    if sys.modules.get("prefect") is None:
+        return os.environ.get("PREFECT__FLOW_RUN_ID")
+    from prefect.runtime import flow_run
+
+    return flow_run.id
+
+
+def through_server() -> bool:
+    """Whether this process was started by a Prefect worker, on behalf of someone at the UI, the API or a schedule."""
+    return "PREFECT__FLOW_RUN_ID" in os.environ

@@ -1,0 +1,21 @@
+"""How Alembic reaches the run database: one migration at a time, also when two processes start together."""
+
+from alembic import context
+from sqlalchemy import text
+
+from storage.database import Base, connect, discover
+
+LOCK = 0x6E6C  # any number that only Nightloom's migrations use
+
+discover()
+with connect(context.config.attributes["url"]).connect() as connection:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"select pg_advisory_lock({LOCK})"))
+    else:
+        connection.exec_driver_sql("begin exclusive")
+    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"select pg_advisory_unlock({LOCK})"))
+    connection.commit()

@@ -1,0 +1,153 @@
+"""Products: addresses of stored arrays, and the one guard that keeps two writers out of one shard."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+
+from storage import writes
+from storage.errors import RegionNotAlignedError, StoreError
+from storage.layout import Coordinate, Layout, Variable
+from storage.stores import open_group, open_store, remove
+
+Region = tuple[slice, ...]
+
+# A shard full of zeros is stored like any other, so that a missing file always means a missing shard.
+zarr.config.set({"array.write_empty_chunks": True})
+
+COMPRESSORS = {
+    "zstd": (BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),),
+    "lz4": (BloscCodec(cname="lz4", clevel=1, shuffle="shuffle"),),
+    "raw": (),
+}
+
+
+@dataclass(frozen=True)
+class Product:
+    """Address of one stored array in its group; holds no data, so it is cheap to send about."""
+
+    uri: str
+    variable: str = "cube"
+
+    def __getitem__(self, variable: str) -> "Product":
+        """The array called ``variable`` in the same group."""
+        return replace(self, variable=variable)
+
+    def __contains__(self, variable: str) -> bool:
+        return variable in open_group(self.uri)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self._open("r").shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        return self._open("r").dtype
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Name of each axis."""
+        return tuple(self._open("r").metadata.dimension_names or ())
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Smallest region one writer may own: a shard, or a chunk if unsharded."""
+        array = self._open("r")
+        return array.shards or array.chunks
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the array."""
+        return self._open("r").attrs.asdict()
+
+    @property
+    def group_attrs(self) -> Mapping[str, Any]:
+        """Attributes of the group: kind, provenance, units of the whole."""
+        return open_group(self.uri).attrs.asdict()
+
+    def read(self, region: Region | None = None) -> np.ndarray:
+        """Return the values of ``region`` (default: all), in host memory."""
+        return np.asarray(self._open("r")[... if region is None else region])
+
+    def write(self, region: Region, values: np.ndarray) -> None:
+        """Replace ``region``, which must cover whole cells of `grid`."""
+        assembly = writes.assembling()
+        if assembly is not None:
+            assembly.put(self, region, values)
+            return
+        self._refuse_shared_cells(region)
+        array = self._open("r+")
+        try:
+            array[region] = values
+        except OSError as error:
+            raise StoreError(f"{self.uri} could not be written: {error.strerror or error}; free space or check rights") from error
+        writes.note(self.uri, array, region, values)
+
+    def _refuse_shared_cells(self, region: Region) -> None:
+        for s, cell, size in zip(region, self.grid, self.shape, strict=True):
+            if s.start % cell or (s.stop % cell and s.stop != size):
+                raise RegionNotAlignedError(
+                    f"{self.uri}: {s.start}:{s.stop} must begin and end on a multiple "
+                    f"of {cell}, or end at {size}; two writers would share a cell"
+                )
+
+    def _open(self, mode: str) -> zarr.Array:
+        return _open_array(self.uri, self.variable, mode)
+
+
+@lru_cache(maxsize=256)
+def _open_array(uri: str, variable: str, mode: str) -> zarr.Array:
+    try:
+        return zarr.open_array(open_store(uri, read_only=mode == "r"), path=variable, mode=mode)
+    except FileNotFoundError as error:
+        raise StoreError(f"{uri} holds no array called {variable!r}; look at `nightloom products ls`") from error
+
+
+def create(uri: str, layout: Layout) -> Product:
+    """Make the group described by ``layout`` at ``uri``, in place of whatever lies there; arrays are still empty."""
+    remove(uri)
+    _open_array.cache_clear()
+    try:
+        group = zarr.create_group(open_store(uri), overwrite=True, attributes={**layout.attrs, "kind": layout.kind})
+        for name, described in layout.variables.items():
+            _create_array(group, name, described, list(layout.coords))
+        for name, coordinate in layout.coords.items():
+            _write_coordinate(group, name, coordinate)
+    except OSError as error:
+        raise StoreError(f"{uri} could not be made: {error.strerror or error}; free space or check rights") from error
+    return Product(uri, layout.main)
+
+
+def _create_array(group: zarr.Group, name: str, described: Variable, coordinates: list[str]) -> None:
+    sharded = described.cell != described.chunks
+    extra = [c for c in coordinates if c not in described.dims]
+    group.create_array(
+        name,
+        shape=described.shape,
+        dtype=described.dtype,
+        chunks=described.chunks,
+        shards=described.cell if sharded else None,
+        compressors=COMPRESSORS[described.codec],
+        fill_value=described.fill_value,
+        dimension_names=described.dims,
+        attributes=dict(described.attrs) | ({"coordinates": " ".join(extra)} if extra else {}),
+    )
+
+
+def _write_coordinate(group: zarr.Group, name: str, coordinate: Coordinate) -> None:
+    values = np.asarray(coordinate.values)
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=tuple(max(1, n) for n in values.shape),
+        dimension_names=coordinate.dims,
+        attributes=dict(coordinate.attrs),
+    )
+    array[...] = values

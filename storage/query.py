@@ -1,0 +1,156 @@
+"""Questions about what happened: runs, products, lineage, and the tables of the workloads, filtered by `--where`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import selectinload
+
+from storage.database import Base, session
+from storage.errors import BadInputError, UnknownNameError
+from storage.tables import Lineage, Metric, ProductRow, Run
+from storage.where import Compare, compare, where
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def runs(condition: str | None = None, *, limit: int = 50) -> list[dict[str, Any]]:
+    """The newest runs that meet ``condition``, newest first, one dictionary each."""
+    wanted = select(Run).options(selectinload(Run.products)).order_by(Run.started.desc()).limit(limit)
+    if condition:
+        wanted = wanted.where(where(condition, run_field))
+    with session() as s:
+        return [_run_line(row) for row in s.scalars(wanted)]
+
+
+def run(run_id: str) -> dict[str, Any]:
+    """Everything about one run; ``run_id`` may be the beginning of an id."""
+    row = _one(Run, run_id, "run", selectinload("*"))
+    with session() as s:
+        products = {p.id for p in row.products}
+        parents = s.scalars(
+            select(ProductRow).join(Lineage, Lineage.parent_id == ProductRow.id).where(Lineage.child_id.in_(products)).distinct()
+        ).all()
+    return _run_line(row) | {
+        "params": row.params,
+        "key": row.key,
+        "commit": row.commit,
+        "dirty": row.dirty,
+        "code_version": row.code_version,
+        "host": row.host,
+        "trigger": row.trigger,
+        "flow_run_id": row.flow_run_id,
+        "error": row.error,
+        "inputs": [_columns(i) for i in row.inputs],
+        "stages": [_columns(i) for i in row.stages],
+        "made_from": [_columns(p) for p in parents],
+        "products": [_columns(p) for p in row.products],
+        "summary": row.summary,
+    }
+
+
+def products(condition: str | None = None, *, limit: int = 50) -> list[dict[str, Any]]:
+    """The newest published products that meet ``condition``."""
+    return table(ProductRow, condition, order=ProductRow.published.desc(), limit=limit, only=ProductRow.deleted.is_(None))
+
+
+def product(name: str) -> dict[str, Any]:
+    """One product by id, beginning of an id, or URI."""
+    from storage.sources import product_row
+
+    row = product_row(name)
+    if row is None:
+        raise BadInputError(f"there is no product {name!r}; look at `nightloom products ls`")
+    return _columns(row)
+
+
+def lineage(name: str) -> list[tuple[str, str]]:
+    """Every (parent, child) pair of product ids around the product ``name``, in both directions."""
+    start = product(name)["id"]
+    edges: set[tuple[str, str]] = set()
+    with session() as s:
+        for here, there in ((Lineage.child_id, Lineage.parent_id), (Lineage.parent_id, Lineage.child_id)):
+            front = {start}
+            while front:
+                rows = s.execute(select(Lineage.parent_id, Lineage.child_id).where(here.in_(front))).all()
+                found = {(p, c) for p, c in rows} - edges
+                edges |= found
+                front = {p if there is Lineage.parent_id else c for p, c in found}
+    return sorted(edges)
+
+
+def table(row: type[Base], condition: str | None = None, *, order: Any = None, limit: int = 50, only: Any = None) -> list[dict]:
+    """Rows of any table that meet ``condition``, as dictionaries."""
+    wanted = select(row).limit(limit)
+    if order is not None:
+        wanted = wanted.order_by(order)
+    if only is not None:
+        wanted = wanted.where(only)
+    if condition:
+        wanted = wanted.where(where(condition, lambda name: _column_field(row, name)))
+    with session() as s:
+        return [_columns(found) for found in s.scalars(wanted)]
+
+
+def frame(rows: Sequence[dict[str, Any]]) -> "pd.DataFrame":
+    """Any answer of this module as a table for pandas."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows))
+
+
+def run_field(name: str) -> Compare:
+    """A column of ``run``, ``metric.<key>``, ``params.<name>`` or ``product.<column>``."""
+    kind, _, rest = name.partition(".")
+    if kind == "metric" and rest:
+        return lambda op, value: exists().where(Metric.run_id == Run.id, Metric.key == rest, compare(Metric.value, op, value))
+    if kind == "product" and rest:
+        field = _column_field(ProductRow, rest)
+        return lambda op, value: exists().where(ProductRow.run_id == Run.id, field(op, value))
+    if kind == "params" and rest:
+        return lambda op, value: compare(_json(Run.params, rest.split("."), value), op, value)
+    return _column_field(Run, name)
+
+
+def _column_field(row: type[Base], name: str) -> Compare:
+    columns = row.__table__.columns
+    if name not in columns:
+        raise UnknownNameError("field", name, [*columns.keys()])
+    return lambda op, value: compare(columns[name], op, value)
+
+
+def _json(column: Any, path: list[str], value: Any) -> Any:
+    element = column[tuple(path)] if len(path) > 1 else column[path[0]]
+    if isinstance(value, bool):
+        return element.as_boolean()
+    return element.as_float() if isinstance(value, (int, float)) else element.as_string()
+
+
+def _one(row: type[Any], wanted: str, what: str, *options: Any) -> Any:
+    with session() as s:
+        found = s.scalars(select(row).options(*options).where(or_(row.id == wanted, row.id.startswith(wanted))).limit(2)).all()
+    if len(found) != 1:
+        found_what = "several begin" if found else "none begins"
+        raise BadInputError(f"{found_what} with {wanted!r}; give the id of a {what} as `nightloom {what}s ls` shows it")
+    return found[0]
+
+
+def _run_line(row: Run) -> dict[str, Any]:
+    summary = row.summary or {}
+    return {
+        "run": row.id,
+        "flow": row.flow,
+        "status": row.status,
+        "started": row.started.isoformat(timespec="seconds"),
+        "seconds": row.seconds,
+        "products": [{"id": p.id, "name": p.name, "kind": p.kind, "uri": p.uri} for p in row.products],
+        "metrics": summary.get("metrics", {}),
+    }
+
+
+def _columns(row: Base) -> dict[str, Any]:
+    return {
+        c.key: value.isoformat(timespec="seconds") if hasattr(value := getattr(row, c.key), "isoformat") else value
+        for c in row.__table__.columns
+    }

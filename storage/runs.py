@@ -1,0 +1,312 @@
+"""Runs: `recorded` opens a run's row, keeps it true while the flow works, and publishes all or nothing at the end.
+
+    with recorded("denoise", params) as run:
+        if run.repeated:
+            return run.summary
+        noisy = run.use("source")
+        clean = run.create("clean_cube", layout)
+        ...                                  # stages fill the arrays, through the ledger
+        run.record(psnr_db=41.2)
+        run.publish(clean)
+    return run.summary
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+from sqlalchemy import func, select
+
+from storage import lease, sources
+from storage.areas import Area
+from storage.database import now, patiently, session
+from storage.digest import digest_json
+from storage.errors import BadInputError, NightloomError
+from storage.identity import code, environment, flow_run_id, this_process, through_server
+from storage.layout import Layout
+from storage.ledger import Ledger
+from storage.parameters import Parameters
+from storage.product import Product
+from storage.settings import settings
+from storage.sources import Source
+from storage.summary import ProductSummary, RunSummary, plain
+from storage.tables import CANCELLED, COMPLETED, FAILED, RUNNING, Environment, Input, Lineage, Metric, ProductRow, Run
+
+log = logging.getLogger("nightloom")
+_active: ContextVar["RecordedRun | None"] = ContextVar("active", default=None)
+
+
+def active() -> "RecordedRun | None":
+    """The run that the current flow is recording, if any."""
+    return _active.get()
+
+
+@dataclass
+class RecordedRun:
+    """The open run: where its inputs are, where its products go, what it measured."""
+
+    id: str
+    flow: str
+    params: Parameters
+    inputs: dict[str, Source]
+    key: str
+    generation: int
+    area: Area
+    parent: "RecordedRun | None" = None
+    summary: RunSummary = field(init=False)
+    repeated: bool = False
+    _started: float = field(default_factory=time.monotonic)
+    _rows: list[ProductRow] = field(default_factory=list)
+    _domain_rows: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.summary = RunSummary(run=self.id, flow=self.flow, status=RUNNING)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The tiles done by this run and by those it takes up."""
+        return Ledger(self.key, self.generation, self.id)
+
+    def use(self, role: str = "source", variable: str | None = None) -> Product:
+        """The product given as input ``role``; ``variable`` defaults to its main one."""
+        source = self.inputs[role]
+        if source.product_id is None:
+            raise BadInputError(f"{source.uri} is a file, a product was expected; ingest it first: nightloom run ingest -p source={source.uri}")
+        product = Product(source.uri)
+        return product[variable or product.group_attrs.get("main", "cube")]
+
+    def create(self, name: str, layout: Layout) -> Product:
+        """A product to fill, called ``name``; the one that an interrupted run left is taken up as it is."""
+        return self.area.product(name, layout)
+
+    def record(self, **metrics: Any) -> None:
+        """Note what was measured: numbers, or series of numbers."""
+        self.summary.metrics |= {key: plain(value) for key, value in metrics.items()}
+
+    def report(self, **facts: Any) -> None:
+        """Add plain facts to the summary beside its fixed fields."""
+        for name, value in facts.items():
+            setattr(self.summary, name, value)
+
+    def add_rows(self, *rows: Any) -> None:
+        """Rows of a workload's own tables, stored in the transaction that publishes the run."""
+        self._domain_rows += rows
+
+    def publish(self, product: Product, *, name: str | None = None) -> str:
+        """Validate ``product`` and queue it for publication when the run ends; return its id."""
+        provenance = {
+            "run": self.id,
+            "flow": self.flow,
+            "inputs": {role: {"uri": s.uri, "digest": s.digest} for role, s in self.inputs.items()},
+            "code_version": code().version,
+            "commit": code().commit,
+            "parameters": self.params.canonical(),
+            "main": product.variable,
+        }
+        manifest = self.area.seal(product, self.ledger.writes(product.uri), provenance)
+        facts = {"shape": list(product.shape), "dims": list(product.dims), "dtype": str(product.dtype)}
+        kind = product.group_attrs["kind"]
+        return self._queue(name or kind, kind, self.area.public(product.uri), manifest, facts)
+
+    def save(self, name: str, data: bytes, *, kind: str) -> str:
+        """Publish a file (a picture, a table, a report) beside the arrays; return its public address."""
+        manifest = self.area.save(name, data)
+        uri = self.area.public_name(name)
+        self._queue(name.rsplit("/", 1)[-1], kind, uri, manifest, {})
+        return uri
+
+    def include(self, child: RunSummary) -> None:
+        """List the products of another run in this one's summary."""
+        known = {p.id for p in self.summary.products}
+        self.summary.products += [p for p in child.products if p.id not in known]
+
+    def _queue(self, name: str, kind: str, uri: str, manifest: dict[str, Any], facts: dict[str, Any]) -> str:
+        row = ProductRow(
+            id=digest_json([uri, manifest["digest"], self.id])[:16],
+            run_id=self.id,
+            position=len(self._rows),
+            name=name,
+            kind=kind,
+            uri=uri,
+            digest=manifest["digest"],
+            bytes=manifest["bytes"],
+            attrs={"finite_fraction": manifest.get("finite_fraction")},
+            published=now(),
+            **facts,
+        )
+        self._rows.append(row)
+        self.summary.products.append(ProductSummary(id=row.id, name=name, kind=kind, uri=uri))
+        return row.id
+
+    def open(self) -> None:
+        """Insert the run's row."""
+        row = Run(
+            id=self.id,
+            flow=self.flow,
+            key=self.key,
+            generation=self.generation,
+            status=RUNNING,
+            params=self.params.model_dump(mode="json"),
+            seed=getattr(self.params, "seed", None),
+            commit=code().commit,
+            dirty=code().dirty,
+            code_version=code().version,
+            environment_id=environment()["id"],
+            host=this_process().host,
+            devices=[],
+            flow_run_id=flow_run_id(),
+            trigger="server" if through_server() else "command",
+            parent_id=self.parent.id if self.parent else None,
+            started=now(),
+            inputs=[Input(role=s.role, uri=s.uri, digest=s.digest, bytes=s.bytes) for s in self.inputs.values()],
+        )
+        with session() as s:
+            s.merge(Environment(**environment()))
+            s.add(row)
+
+    def complete(self) -> None:
+        """Publish: public names first, then one transaction that makes rows, metrics and status true together."""
+        self.area.release()
+        patiently(self._commit_completed)
+        self.ledger.forget()
+        self.area.discard()
+
+    def _commit_completed(self) -> None:
+        self._end(COMPLETED)
+        parents = {s.product_id for s in self.inputs.values() if s.product_id}
+        with session() as s:
+            for row in self._rows:
+                s.merge(row)
+            s.flush()
+            for row in self._rows:
+                for parent in parents:
+                    s.merge(Lineage(child_id=row.id, parent_id=parent))
+            for row in self._domain_rows:
+                s.merge(row)
+            for metric in _metric_rows(self.id, self.summary.metrics):
+                s.add(metric)
+            self._update(s.get_one(Run, self.id))
+
+    def fail(self, error: BaseException) -> None:
+        """Close the run's row after an error or a cancellation; nothing is published."""
+        self._end(FAILED if isinstance(error, Exception) else CANCELLED)
+        self.summary.products.clear()
+
+        def commit() -> None:
+            with session() as s:
+                row = s.get_one(Run, self.id)
+                self._update(row)
+                row.error = str(error) or type(error).__name__
+
+        patiently(commit)
+
+    def _end(self, status: str) -> None:
+        self.summary.status = status
+        self.summary.seconds = round(time.monotonic() - self._started, 3)
+
+    def _update(self, row: Run) -> None:
+        row.status, row.ended, row.seconds = self.summary.status, now(), self.summary.seconds
+        row.summary = self.summary.model_dump(mode="json")
+
+
+@contextmanager
+def recorded(flow: str, params: Parameters, *, deduplicate: bool = True, also: str = "") -> Iterator[RecordedRun]:
+    """Record one run of ``flow``; a completed run of the same key is handed back with ``repeated`` set.
+
+    ``also`` is anything beside parameters, inputs and code that decides the result (the ids a query selected).
+    A flow that must always run (a night, a clean-up) passes ``deduplicate=False``.
+    """
+    run_id = token_hex(8)
+    inputs = {role: sources.resolve(role, names) for role, names in params.inputs().items()}
+    key = run_key(flow, params, inputs, also) if deduplicate else digest_json([flow, run_id])
+    run = _wait_for_turn(run_id, flow, params, inputs, key)
+    if run.repeated:
+        log.info("%s: the same work was completed before, as run %s; nothing to do", flow, run.summary.run)
+        yield run
+        return
+    token = _active.set(run)
+    try:
+        with lease.kept_alive(key, run_id):
+            patiently(run.open)
+            try:
+                yield run
+                run.complete()
+            except BaseException as error:
+                run.fail(error)
+                raise
+    finally:
+        _active.reset(token)
+        patiently(lambda: lease.release(key, run_id))
+
+
+def run_key(flow: str, params: Parameters, inputs: dict[str, Source], also: str = "") -> str:
+    """Idempotency key of this work on these inputs with the code of this process."""
+    digests = {role: source.digest for role, source in inputs.items()} | ({"also": also} if also else {})
+    return params.key(flow, digests, code().version)
+
+
+def completed_run(flow: str, params: Parameters) -> RunSummary | None:
+    """The summary of a completed run that did exactly this work, or None (also when ``force`` is set)."""
+    if params.force:
+        return None
+    try:
+        inputs = {role: sources.resolve(role, names) for role, names in params.inputs().items()}
+    except NightloomError:
+        return None  # the flow will say so, with everything around it
+    return _completed(run_key(flow, params, inputs))
+
+
+def _completed(key: str) -> RunSummary | None:
+    newest = select(Run).where(Run.key == key, Run.status == COMPLETED).order_by(Run.generation.desc()).limit(1)
+    with session() as s:
+        row = s.scalar(newest)
+        intact = row is not None and not any(p.deleted for p in row.products)
+    return RunSummary.model_validate(row.summary) if row is not None and intact else None
+
+
+def _wait_for_turn(run_id: str, flow: str, params: Parameters, inputs: dict[str, Source], key: str) -> RecordedRun:
+    """Take the key's lease, waiting for a live run that does the same work; its result is then ours too."""
+    told, force = False, params.force
+    while True:
+        if not force and (summary := patiently(lambda: _completed(key))):
+            run = RecordedRun(run_id, flow, params, inputs, key, 0, Area.nowhere(), repeated=True)
+            run.summary = summary
+            return run
+        holder = patiently(lambda: lease.acquire(key, run_id))
+        if holder is None:
+            break
+        if not told:
+            log.info("%s: run %s is doing the same work on %s; waiting for its result", flow, holder.run_id, holder.host)
+            told = True
+        time.sleep(0.5)
+    if told and not force and patiently(lambda: _completed(key)):  # the other run ended between our two looks
+        lease.release(key, run_id)
+        return _wait_for_turn(run_id, flow, params, inputs, key)
+    generation = patiently(lambda: _generation(key))
+    area = Area(settings().store, flow, key, generation)
+    return RecordedRun(run_id, flow, params, inputs, key, generation, area, parent=active())
+
+
+def _generation(key: str) -> int:
+    """How many runs of this key were completed: a forced repetition makes new products beside the old ones."""
+    with session() as s:
+        return s.scalar(select(func.count()).where(Run.key == key, Run.status == COMPLETED)) or 0
+
+
+def _metric_rows(run_id: str, metrics: dict[str, Any]) -> Iterator[Metric]:
+    for key, value in metrics.items():
+        unit = _unit(key)
+        for position, number in enumerate(value) if isinstance(value, list) else [(-1, value)]:
+            if number is not None:
+                yield Metric(run_id=run_id, key=key, position=position, value=number, unit=unit)
+
+
+def _unit(key: str) -> str | None:
+    """The unit that a metric's name ends in, as in ``psnr_db``."""
+    units = {"db": "dB", "deg": "deg", "mm": "mm", "s": "s", "mb": "MB", "nm": "nm"}
+    return units.get(key.rsplit("_", 1)[-1]) if "_" in key else None

@@ -1,0 +1,1 @@
+"""What every workload shares: devices, tiles, windows, robust statistics, wavelets, exact sums."""

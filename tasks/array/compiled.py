@@ -1,0 +1,32 @@
+"""Numba decorators with one cache directory that changes whenever the compiled sources do.
+
+Numba's own cache watches only the file that defines a function, so an edited helper elsewhere would leave stale
+machine code behind. The directory's name therefore holds a digest of every compiled source and Numba's version.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numba
+
+TASKS = Path(__file__).parents[1]
+
+
+def _sources_digest() -> str:
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    for source in sorted(TASKS.rglob("_*.py")):
+        if source.name != "__init__.py":
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    home = Path(os.environ.get("NIGHTLOOM_HOME", ".nightloom")).absolute()
+    numba.config.CACHE_DIR = str(home / "numba" / _sources_digest())
+
+jit = numba.njit(cache=True, nogil=True)
+"""Serial machine code that releases the GIL: tiles run side by side, one thread each."""
+
+parallel_jit = numba.njit(cache=True, nogil=True, parallel=True)
+"""Machine code over all of a worker's threads, for kernels a person calls directly."""

@@ -1,0 +1,316 @@
+"""Stages: a step mapped over tiles, with a ledger, few tiles in flight, retries, smaller pieces when memory runs out.
+
+A step is a plain function ``step(tile, *args)`` that reads, computes, writes its core and returns a small record. On a
+Dask cluster (the flow opens it) tiles run on its workers; without one they run here, one after the other.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage import runs
+from storage.errors import NightloomError, TilesFailedError
+from storage.ledger import Ledger, TileDone
+from storage.writes import assembled, collected
+from tasks.array.tiling import Tile
+from tasks.progress import Progress
+
+log = logging.getLogger("nightloom")
+
+MAX_PIECES = 64
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage did: the tiles' records in the order of the plan, and what it cost."""
+
+    name: str
+    records: list[Any]
+    seconds: float
+    reused: int
+    retried: int
+    split: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at one tile, computed in ``pieces``."""
+
+    tile: Tile
+    number: int = 1
+    pieces: int = 1
+
+
+@dataclass
+class _Course:
+    """What has happened so far in one stage."""
+
+    done: dict[str, TileDone]
+    failed: dict[str, BaseException] = field(default_factory=dict)
+    retried: int = 0
+    split: int = 0
+
+
+def run_stage(
+    step: Callable[..., Any], plan: Sequence[Tile], *args: Any, name: str | None = None, splits: bool = True
+) -> StageReport:
+    """Do ``step(tile, *args)`` for every tile of ``plan`` that the ledger lacks.
+
+    Parameters
+    ----------
+    step : function
+        Reads ``tile.read``, writes ``tile.core``, returns a record of plain numbers; repeating it changes nothing.
+    plan : sequence of Tile
+        Each with its own ``index``.
+    args
+        Small things that pickle: products, models, options.
+    name : str
+        What to call the stage; needed when a run maps the same step twice.
+    splits : bool
+        Whether a tile may be computed in pieces when memory runs out.
+
+    Raises
+    ------
+    TilesFailedError
+        After every other tile was done, if some failed for good; it names their indexes.
+    """
+    name, run, started = name or step.__name__, runs.active(), time.monotonic()
+    ledger = run.ledger if run else None
+    course = _Course({k: d for k, d in ledger.done(name).items()} if ledger else {})
+    missing = [tile for tile in plan if label(tile) not in course.done]
+    reused = len(plan) - len(missing)
+    stage_id = ledger.open_stage(name, len(plan), reused) if ledger else None
+    try:
+        with Progress(name, total=len(plan), done=reused, listener=_artifact(name)) as progress:
+            _do(step, args, missing, course, progress, name, ledger, splits)
+        _raise_failures(name, course, len(plan))
+    except BaseException as error:
+        _close(ledger, stage_id, course, "failed", error)
+        raise
+    _close(ledger, stage_id, course, "completed")
+    records = [record for tile in plan for record in _records(course.done[label(tile)])]
+    return StageReport(name, records, time.monotonic() - started, reused, course.retried, course.split)
+
+
+def label(tile: Tile) -> str:
+    """Name of a tile in ledger, log and errors: its index."""
+    return "-".join(map(str, tile.index))
+
+
+def _do(
+    step: Callable[..., Any],
+    args: tuple,
+    missing: list[Tile],
+    course: _Course,
+    progress: Progress,
+    name: str,
+    ledger: Ledger | None,
+    splits: bool,
+) -> None:
+    waiting = [Attempt(tile) for tile in reversed(missing)]
+    executor = _executor(step, args)
+    try:
+        while waiting or executor.busy:
+            while waiting and executor.has_room:
+                executor.submit(waiting.pop())
+            attempt, result = executor.next()
+            key = label(attempt.tile)
+            if isinstance(result, TileDone):
+                course.done[key] = result
+                if ledger:
+                    ledger.add(name, result)
+                progress.advance(sum(w.bytes for w in result.writes))
+            elif again := _next_attempt(attempt, result, splits):
+                course.split += again.pieces > attempt.pieces
+                course.retried += again.number > attempt.number
+                log.warning("%s: tile %s is tried again in %d pieces after %r", name, key, again.pieces, result)
+                waiting.append(again)
+            else:
+                course.failed[key] = result
+                log.error("%s: tile %s failed for good: %s", name, key, result)
+                progress.advance(0)
+    finally:
+        executor.close()
+
+
+def _next_attempt(attempt: Attempt, error: BaseException, splits: bool) -> Attempt | None:
+    """Smaller pieces after memory ran out; the same again after anything that may pass; None when neither helps."""
+    if _ran_out_of_memory(error) and splits and attempt.pieces < MAX_PIECES:
+        return Attempt(attempt.tile, attempt.number, 2 * attempt.pieces)
+    lasting = isinstance(error, (ValueError, TypeError, NightloomError))
+    if lasting or attempt.number >= TRIES:
+        return None
+    return Attempt(attempt.tile, attempt.number + 1, attempt.pieces)
+
+
+def _ran_out_of_memory(error: BaseException) -> bool:
+    # A worker that used too much is killed by its nanny; the scheduler then reports the task as KilledWorker.
+    return isinstance(error, MemoryError) or type(error).__name__ == "KilledWorker"
+
+
+def run_tile(step: Callable[..., Any], attempt: Attempt, args: tuple) -> TileDone:
+    """Do one tile, on a worker; collect what it wrote."""
+    start = time.perf_counter()
+    with collected() as writes:
+        if attempt.pieces == 1:
+            record = step(attempt.tile, *args)
+        else:
+            with assembled(attempt.tile.core):
+                record = {"pieces": [step(piece, *args) for piece in pieces(attempt.tile, attempt.pieces)]}
+    return TileDone(label(attempt.tile), record, tuple(writes), time.perf_counter() - start, _peak_bytes())
+
+
+def pieces(tile: Tile, count: int) -> list[Tile]:
+    """``tile`` halved until there are ``count`` pieces, or until no piece can be halved."""
+    parts: list[Tile] = [tile]
+    while len(parts) < count:
+        halves = [half for part in parts for half in part.split()]
+        if len(halves) == len(parts):
+            break
+        parts = halves
+    return parts
+
+
+def _records(done: TileDone) -> Iterator[Any]:
+    if isinstance(done.record, dict) and "pieces" in done.record:
+        yield from done.record["pieces"]
+    else:
+        yield done.record
+
+
+def _peak_bytes() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _raise_failures(name: str, course: _Course, total: int) -> None:
+    if course.failed:
+        first = next(iter(course.failed.values()))
+        raise TilesFailedError(
+            f"{name}: {len(course.failed)} of {total} tiles failed for good ({', '.join(sorted(course.failed)[:20])}); the first said: {first}"
+        ) from first
+
+
+def _close(ledger: Ledger | None, stage_id: int | None, course: _Course, status: str, error: BaseException | None = None) -> None:
+    if ledger is None or stage_id is None:
+        return
+    done = course.done.values()
+    ledger.close_stage(
+        stage_id,
+        status=status,
+        retried=course.retried,
+        split=course.split,
+        bytes=sum(w.bytes for d in done for w in d.writes),
+        peak_bytes=max((d.peak_bytes for d in done), default=0),
+        busy_seconds=sum(d.seconds for d in done),
+        error=str(error) if error else None,
+    )
+
+
+def _artifact(name: str) -> Callable[[float], None]:
+    """What shows a percentage in the Prefect UI; nothing outside a Prefect run."""
+    if "prefect" not in sys.modules:
+        return lambda _: None
+    from prefect.artifacts import create_progress_artifact, update_progress_artifact
+    from prefect.context import FlowRunContext, TaskRunContext
+
+    if not (TaskRunContext.get() or FlowRunContext.get()):
+        return lambda _: None
+    made: list[Any] = []
+
+    def show(percent: float) -> None:
+        try:
+            if made:
+                update_progress_artifact(made[0], percent)
+            else:
+                key = name.replace("_", "-").lower()
+                made.append(create_progress_artifact(percent, key=key, description=f"{name}: tiles done"))
+        except Exception as error:  # noqa: BLE001 - the night's work goes on while the server is away
+            log.warning("no progress in the Prefect UI: %s", error)
+
+    return show
+
+
+@dataclass
+class _Here:
+    """Tiles run in this process, one at a time."""
+
+    step: Callable[..., Any]
+    args: tuple
+    queue: list[Attempt] = field(default_factory=list)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.queue)
+
+    @property
+    def has_room(self) -> bool:
+        return not self.queue
+
+    def submit(self, attempt: Attempt) -> None:
+        self.queue.append(attempt)
+
+    def next(self) -> tuple[Attempt, TileDone | BaseException]:
+        attempt = self.queue.pop()
+        try:
+            return attempt, run_tile(self.step, attempt, self.args)
+        except Exception as error:  # noqa: BLE001 - a tile's failure is data: it is retried or reported with its index
+            return attempt, error
+
+    def close(self) -> None:
+        self.queue.clear()
+
+
+class _OnCluster:
+    """Tiles run on Dask workers; a few more than there are threads are in flight, so that none waits for the driver."""
+
+    def __init__(self, client: Any, step: Callable[..., Any], args: tuple) -> None:
+        from distributed import as_completed
+
+        self.client, self.step, self.args = client, step, args
+        self.flying: dict[Any, Attempt] = {}
+        self.arrivals = as_completed()
+        threads = sum(client.nthreads().values()) or 1
+        self.room = threads + max(2, threads // 2)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.flying)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.flying) < self.room
+
+    def submit(self, attempt: Attempt) -> None:
+        future = self.client.submit(run_tile, self.step, attempt, self.args, pure=False, resources={"GPU": 1})
+        self.flying[future] = attempt
+        self.arrivals.add(future)
+
+    def next(self) -> tuple[Attempt, TileDone | BaseException]:
+        future = next(self.arrivals)
+        attempt = self.flying.pop(future)
+        if future.status == "cancelled":
+            return attempt, ConnectionError("the Dask scheduler lost this tile")
+        error = future.exception()
+        return attempt, error if error is not None else future.result()
+
+    def close(self) -> None:
+        with suppress(Exception):  # the cluster may be gone already; there is then nothing to cancel
+            self.client.cancel(list(self.flying), force=True)
+        self.flying.clear()
+
+
+def _executor(step: Callable[..., Any], args: tuple) -> "_Here | _OnCluster":
+    from distributed.client import default_client
+
+    try:
+        client = default_client()
+    except ValueError:
+        return _Here(step, args)
+    return _OnCluster(client, step, args)
