@@ -1,0 +1,1 @@
+"""How people and schedules reach the flows: the command line, the server's deployments, the results explorer."""

@@ -154,3 +154,22 @@ def _columns(row: Base) -> dict[str, Any]:
         c.key: value.isoformat(timespec="seconds") if hasattr(value := getattr(row, c.key), "isoformat") else value
         for c in row.__table__.columns
     }
+
+
+def compare_runs(first: str, second: str) -> list[dict[str, Any]]:
+    """Where two runs differ: one line per parameter, fact or metric, with both values."""
+    sides = [run(first), run(second)]
+    flat = [_facts(side) for side in sides]
+    names = [*flat[0], *(name for name in flat[1] if name not in flat[0])]
+    return [
+        {"what": name, sides[0]["run"]: flat[0].get(name), sides[1]["run"]: flat[1].get(name)}
+        for name in names
+        if flat[0].get(name) != flat[1].get(name)
+    ]
+
+
+def _facts(shown: dict[str, Any]) -> dict[str, Any]:
+    facts = {name: shown[name] for name in ("flow", "status", "seconds", "commit", "code_version", "host")}
+    facts |= {f"params.{name}": value for name, value in shown["params"].items()}
+    facts |= {f"input.{i['role']}": i["digest"] for i in shown["inputs"]}
+    return facts | {f"metric.{name}": value for name, value in shown["metrics"].items() if not isinstance(value, list)}

@@ -1,0 +1,35 @@
+"""Maintenance: what keeps a machine that nobody watches tidy and truthful."""
+
+from datetime import timedelta
+
+from prefect import flow
+from pydantic import Field
+
+from storage.lease import reconcile
+from storage.parameters import Parameters
+from storage.runs import recorded
+from storage.summary import RunSummary
+from storage.sweep import delete_product, expired_products, stale_areas, sweep
+
+
+class MaintenanceParams(Parameters):
+    """What to clear away."""
+
+    keep_staging_days: float = Field(2.0, ge=0, description="age after which an interrupted run's half-made arrays are removed [days]")
+    keep_products_days: float | None = Field(None, gt=0, description="age after which published products are deleted [days]; empty keeps all")
+    dry_run: bool = Field(False, description="only say what would be done")
+
+
+@flow(name="maintenance")
+def maintenance(params: MaintenanceParams) -> RunSummary:
+    """Close runs whose process is gone, sweep what they left behind, delete products past their keeping time."""
+    with recorded("maintenance", params, deduplicate=False) as run:
+        closed = [] if params.dry_run else reconcile()
+        keep = timedelta(days=params.keep_staging_days)
+        swept = [str(p) for p in stale_areas(keep)] if params.dry_run else sweep(keep)
+        expired = expired_products(timedelta(days=params.keep_products_days)) if params.keep_products_days else []
+        for row in expired if not params.dry_run else []:
+            delete_product(row)
+        run.report(closed=closed, swept=swept, deleted=[row.uri for row in expired])
+        run.record(n_closed=len(closed), n_swept=len(swept), n_deleted=len(expired))
+    return run.summary

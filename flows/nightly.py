@@ -1,0 +1,110 @@
+"""The night shift: everything new in the inbox is ingested and given to the flows that ask for its kind."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from pydantic import Field
+
+from flows._catalogue import FlowEntry, flow_names, load
+from flows._cluster import cluster
+from flows._inbox import Inbox
+from flows._report import Night, as_markdown
+from storage.parameters import Parameters
+from storage.runs import recorded
+from storage.settings import settings
+from storage.summary import ProductSummary, RunSummary
+
+log = logging.getLogger("nightloom")
+
+
+class NightlyParams(Parameters):
+    """What the night shift looks at."""
+
+    inbox: str = Field("", description="folder to look into; empty: NIGHTLOOM_INBOX, by default the inbox under NIGHTLOOM_HOME")
+    only: list[str] = Field(default_factory=list, description="run only these flows besides ingest; empty runs all that apply")
+
+    def inputs(self) -> dict[str, list[str]]:
+        """None of its own: each file is the input of the run that reads it."""
+        return {}
+
+
+@flow(name="nightly")
+def nightly(params: NightlyParams) -> RunSummary:
+    """Ingest what is new in the inbox, run what each kind of data asks for, report what came out and what could not be used."""
+    with recorded("nightly", params, deduplicate=False) as run, cluster():
+        night = Night()
+        entries = [load(name) for name in flow_names() if name != "nightly"]
+        chosen = [e for e in entries if not params.only or e.name in (*params.only, "ingest")]
+        inbox = Inbox(Path(params.inbox or settings().inbox))
+        for path, takers in inbox.files(chosen):
+            _process(path, takers, chosen, night)
+        night.quarantined += inbox.refused
+        _close(chosen, night)
+        for summary in night.runs:
+            run.include(summary)
+        run.report(quarantined=night.quarantined, waiting=inbox.growing, runs=[s.run for s in night.runs])
+        run.record(n_runs=len(night.runs), n_quarantined=len(night.quarantined))
+        text = as_markdown(night)
+        run.save("night.md", text.encode(), kind="report")
+        _show_in_prefect(text)
+    return run.summary
+
+
+def _process(path: Path, takers: list[FlowEntry], entries: list[FlowEntry], night: Night) -> None:
+    """Give one file to the flows that accept it, then their products to the flows that follow."""
+    for taker in takers:
+        summary = _attempt(taker, str(path), str(path), night)
+        waiting = list(summary.products) if summary else []
+        while waiting:
+            product = waiting.pop(0)
+            for entry in entries:
+                if product.kind in getattr(entry.module, "FOLLOWS", ()):
+                    made = _attempt(entry, product.uri, str(path), night)
+                    waiting += made.products if made else []
+
+
+def _attempt(entry: FlowEntry, source: str, path: str, night: Night) -> RunSummary | None:
+    """Run one flow on one source; a failure is written down and stops nothing else."""
+    try:
+        summary = entry.flow(entry.params_model(source=source))  # type: ignore[call-arg]
+    except Exception as error:  # noqa: BLE001 - one bad file must not stop the night
+        log.error("%s: %s: %s", entry.name, path, error)
+        night.quarantined.append({"path": path, "flow": entry.name, "reason": _sentence(error)})
+        return None
+    night.runs.append(summary)
+    return summary
+
+
+def _close(entries: list[FlowEntry], night: Night) -> None:
+    """Ask each flow whether it has work at the end of this night."""
+    products: list[ProductSummary] = [p for summary in night.runs for p in summary.products]
+    for entry in entries:
+        closing = getattr(entry.module, "closing", None)
+        for params in _listed(closing(products) if closing and products else None):
+            try:
+                night.runs.append(entry.flow(params))
+            except Exception as error:  # noqa: BLE001 - as above
+                night.quarantined.append({"path": entry.name, "flow": entry.name, "reason": _sentence(error)})
+
+
+def _listed(params: Any) -> list[Any]:
+    return [] if params is None else params if isinstance(params, list) else [params]
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if isinstance(error, ValueError) or " " in text else f"{type(error).__name__}: {text}"
+
+
+def _show_in_prefect(text: str) -> None:
+    from prefect.artifacts import create_markdown_artifact
+    from prefect.context import FlowRunContext
+
+    if not FlowRunContext.get():
+        return
+    try:
+        create_markdown_artifact(text, key="night-report", description="what the night shift found")
+    except Exception as error:  # noqa: BLE001 - the report stands in the store as well
+        log.warning("the report could not be shown in the Prefect UI: %s", error)
