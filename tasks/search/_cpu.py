@@ -1,0 +1,447 @@
+"""The search's inner loops for CPUs: blocks of 64 neighbouring pixels that stay in cache, compiled to SIMD code."""
+
+import numba
+import numpy as np
+from numba import prange
+
+from tasks.array.compiled import jit, parallel_jit
+from tasks.search._formulas import CELL, CLIP, LANES, QUANTUM, SUB_BLOCK
+from tasks.search._formulas import median_of_five as _median_of_five
+
+CELLS_PER_BLOCK = 8
+PARTS = 8
+median_of_five = jit(_median_of_five)
+
+
+def detect(y, delays, steps, norm, first):
+    """Dedisperse, sum boxcars and keep the best trial of every pixel and cell of start times.
+
+    Parameters
+    ----------
+    y : (time, channel, pixel) float32 array
+        Samples times their weight 1/sigma^2; zero where masked and, by definition, outside the array.
+    delays : (dm, channel) int32 array
+        Delays in half samples.
+    steps : (buffer, 4) int32 array
+        Addition chain of the boxcars (`trials.Level`).
+    norm : (dm, width, start) float32 array
+        1/sqrt(variance of the sum) for each trial; zero where a trial has too little data. ``start`` is a multiple of
+        `CELL`.
+    first : int
+        Sample at which the first start lies; may be negative.
+
+    Returns
+    -------
+    best : (cell, pixel) float32 array
+        Largest S/N of the cell's trials, 0 if none is positive.
+    code : (cell, pixel) int32 array
+        ``(dm * n_width + width) * CELL + start within the cell`` of that trial.
+    """
+    order = np.argsort(delays & 1, axis=1, kind="stable").astype(np.int32)
+    n_whole = (delays.shape[1] - (delays & 1).sum(1)).astype(np.int32)
+    shape = (norm.shape[2] // CELL, y.shape[2])
+    best, code = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
+    sizes = _box_sizes(steps)
+    _detect(y, delays, order, n_whole, steps, sizes, norm, first, best, code, 4 * numba.get_num_threads())
+    return best, code
+
+
+def _box_sizes(steps):
+    sizes = np.ones(len(steps), np.int32)
+    for i in range(1, len(steps)):
+        sizes[i] = sizes[steps[i, 0]] + sizes[steps[i, 1]]
+    return sizes
+
+
+@parallel_jit
+def _detect(y, delays, order, n_whole, steps, sizes, norm, first, best, code, n_workers):
+    n_time, n_channel, n_pixel = y.shape
+    n_cell = best.shape[0]
+    n_across = (n_pixel + LANES - 1) // LANES
+    n_blocks = n_across * ((n_cell + CELLS_PER_BLOCK - 1) // CELLS_PER_BLOCK)
+    longest = sizes.max()
+    n_sum = min(n_cell, CELLS_PER_BLOCK) * CELL + longest
+    n_rows = n_sum + delays.max() // 2 + 1
+    for worker in prange(n_workers):
+        tile = np.zeros((n_rows, n_channel, LANES), np.float32)
+        box = np.zeros((len(steps), n_sum, LANES), np.float32)
+        half = np.zeros((n_sum + 1, LANES), np.float32)
+        top = np.zeros((CELLS_PER_BLOCK, LANES), np.float32)
+        tag = np.zeros((CELLS_PER_BLOCK, LANES), np.int32)
+        for block in range(worker, n_blocks, n_workers):
+            p0 = (block % n_across) * LANES
+            cell0 = (block // n_across) * CELLS_PER_BLOCK
+            cells = min(CELLS_PER_BLOCK, n_cell - cell0)
+            width = min(LANES, n_pixel - p0)
+            _copy_tile(y, first + cell0 * CELL, p0, width, tile)
+            top[:] = 0
+            tag[:] = 0
+            for dm in range(delays.shape[0]):
+                _dedisperse(tile, delays[dm], order[dm], n_whole[dm], cells * CELL + longest - 1, half, box[0])
+                _boxes(box, steps, sizes, norm[dm], dm, cell0 * CELL, cells, longest, top, tag)
+            for i in range(cells):
+                for lane in range(width):
+                    best[cell0 + i, p0 + lane] = top[i, lane]
+                    code[cell0 + i, p0 + lane] = tag[i, lane]
+
+
+@jit
+def _copy_tile(y, t0, p0, width, tile):
+    for row in range(tile.shape[0]):
+        t = t0 + row
+        if t < 0 or t >= y.shape[0]:
+            tile[row] = 0
+            continue
+        for c in range(y.shape[1]):
+            source, target = y[t, c], tile[row, c]
+            if width == LANES:
+                for lane in range(LANES):
+                    target[lane] = source[p0 + lane]
+            else:
+                for lane in range(width):
+                    target[lane] = source[p0 + lane]
+
+
+@jit
+def _dedisperse(tile, delay, order, n_whole, n, half, out):
+    """Sum the channels at their delays: whole-sample ones directly, the others midway between two samples."""
+    _shift_and_sum(tile, delay, order[:n_whole], n, out)
+    if n_whole < order.size:
+        _shift_and_sum(tile, delay, order[n_whole:], n + 1, half)
+        for t in range(n):
+            row, a, b = out[t], half[t], half[t + 1]
+            for lane in range(LANES):
+                row[lane] += np.float32(0.5) * (a[lane] + b[lane])
+
+
+@jit
+def _shift_and_sum(tile, delay, channels, n, out):
+    fours = channels.size // 4 * 4
+    for t in range(n):
+        row = out[t]
+        for lane in range(LANES):
+            row[lane] = np.float32(0)
+        for i in range(0, fours, 4):
+            c0, c1, c2, c3 = channels[i], channels[i + 1], channels[i + 2], channels[i + 3]
+            a, b = tile[t + delay[c0] // 2, c0], tile[t + delay[c1] // 2, c1]
+            c, d = tile[t + delay[c2] // 2, c2], tile[t + delay[c3] // 2, c3]
+            for lane in range(LANES):
+                row[lane] += (a[lane] + b[lane]) + (c[lane] + d[lane])
+        for i in range(fours, channels.size):
+            a = tile[t + delay[channels[i]] // 2, channels[i]]
+            for lane in range(LANES):
+                row[lane] += a[lane]
+
+
+@jit
+def _boxes(box, steps, sizes, norm, dm, t0, cells, longest, top, tag):
+    n_width = norm.shape[0]
+    for i in range(steps.shape[0]):
+        first, second, shift, trial = steps[i, 0], steps[i, 1], steps[i, 2], steps[i, 3]
+        if i > 0:
+            for t in range(cells * CELL + longest - sizes[i]):
+                row, a, b = box[i, t], box[first, t], box[second, t + shift]
+                for lane in range(LANES):
+                    row[lane] = a[lane] + b[lane]
+        if trial >= 0:
+            base = (dm * n_width + trial) * CELL
+            for cell in range(cells):
+                best, mark = top[cell], tag[cell]
+                for k in range(CELL):
+                    scale = norm[trial, t0 + cell * CELL + k]
+                    if scale > 0:
+                        row, label = box[i, cell * CELL + k], np.int32(base + k)
+                        for lane in range(LANES):
+                            value = row[lane] * scale
+                            if value > best[lane]:
+                                best[lane] = value
+                                mark[lane] = label
+
+
+@jit
+def normalise(u, totals, delays, steps, first, n_start, minimum, norm):
+    """Fill ``norm`` (dm, width, start) with 1/sqrt(variance) of each trial's weighted sum, after baseline removal.
+
+    ``u`` (time, channel) float64 are the weights 1/sigma^2, zero where masked; ``totals`` (channel,) their sums over
+    the stretch whose mean level was subtracted. A trial that holds less than ``minimum`` of the information that the
+    same trial would have without gaps and edges gets 0.
+    """
+    n_channel = u.shape[1]
+    n_rows = n_start + delays.max() // 2 + 2
+    typical = np.zeros(n_channel)
+    for c in range(n_channel):
+        good = u[u[:, c] > 0, c]
+        if good.size:
+            typical[c] = np.median(good)
+    sizes = np.ones(len(steps), np.int64)
+    for i in range(1, len(steps)):
+        sizes[i] = sizes[steps[i, 0]] + sizes[steps[i, 1]]
+    n_all = n_rows + sizes.max()
+    boxes = np.zeros((len(steps), n_channel, n_all))
+    for c in range(n_channel):
+        for k in range(n_all):
+            t = first + k
+            boxes[0, c, k] = u[t, c] if 0 <= t < u.shape[0] else 0.0
+        for i in range(1, len(steps)):
+            for k in range(n_all - sizes[i] + 1):
+                boxes[i, c, k] = boxes[steps[i, 0], c, k] + boxes[steps[i, 1], c, k + steps[i, 2]]
+    for dm in range(delays.shape[0]):
+        for i in range(len(steps)):
+            if steps[i, 3] < 0:
+                continue
+            whole = 0.0
+            for c in range(n_channel):
+                whole += typical[c] * (sizes[i] - 0.5 * (delays[dm, c] & 1))
+            for k in range(n_start):
+                energy = lost = 0.0
+                for c in range(n_channel):
+                    j = k + delays[dm, c] // 2
+                    sum1 = boxes[i, c, j]
+                    if delays[dm, c] & 1:
+                        sum2 = boxes[i, c, j + 1]
+                        mean = 0.5 * (sum1 + sum2)
+                        energy += mean - 0.25 * (boxes[0, c, j] + boxes[0, c, j + sizes[i]])
+                    else:
+                        mean = sum1
+                        energy += mean
+                    if totals[c] > 0:
+                        lost += mean * mean / totals[c]
+                variance = energy - lost
+                enough = energy >= minimum * whole and variance > 0.1 * energy
+                norm[dm, steps[i, 3], k] = 1 / np.sqrt(variance) if enough else 0.0
+
+
+def survey(x, valid, gain, sigma):
+    """Baseline of every pixel and channel, and the noise power of every image, in one pass over the input.
+
+    Parameters
+    ----------
+    x : (time, channel, pixel) array of any real type
+    valid : (time, channel) bool array
+    gain : (time,) float32 array
+        Divides the samples.
+    sigma : (channel,) float32 array
+        Rough noise of one sample.
+
+    Returns
+    -------
+    level : (channel, pixel) float32 array
+        Robust mean over the valid samples: the mean for noise, unmoved by bursts.
+    power : (time, channel) float64 array
+        Sum over pixels of the squared, clipped deviation, in units of (sigma / QUANTUM)^2: a whole number.
+    pattern : (time, channel) float64 array
+        Sum over pixels with a steady source of deviation times level: what a gain error leaves. Whole numbers too.
+    source : (channel,) float64 array
+        Sum over the same pixels of the squared level, in the same units.
+    """
+    n_time, n_channel, n_pixel = x.shape
+    level = np.zeros((n_channel, n_pixel), np.float32)
+    power, pattern = np.zeros((2, PARTS, n_time, n_channel))
+    source = np.zeros((PARTS, n_channel))
+    times = [np.flatnonzero(valid[:, c]) for c in range(n_channel)]
+    counts = np.array([len(t) for t in times], np.int64)
+    table = np.zeros((n_channel, max(1, counts.max())), np.int64)
+    for c, t in enumerate(times):
+        table[c, : len(t)] = t
+    _survey(x, table, counts, 1 / gain.astype(np.float32), sigma.astype(np.float32), level, power, pattern, source)
+    return level, power.sum(0), pattern.sum(0), source.sum(0)
+
+
+@parallel_jit
+def _survey(x, times, counts, inverse_gain, sigma, level, power, pattern, source):
+    n_channel, n_pixel = level.shape
+    n_across = (n_pixel + LANES - 1) // LANES
+    most = max(1, counts.max() // SUB_BLOCK)
+    for item in prange(PARTS * n_channel):
+        part, c = item // n_channel, item % n_channel
+        n = counts[c]
+        if n == 0 or not sigma[c] > 0:
+            continue
+        rows = np.zeros((n, LANES), np.float32)
+        levels = np.zeros((most, LANES), np.float32)
+        scratch = np.zeros((6, LANES), np.float32)
+        n_sub = max(1, n // SUB_BLOCK)
+        for across in range(part, n_across, PARTS):
+            p0 = across * LANES
+            width = min(LANES, n_pixel - p0)
+            for k in range(n):
+                row, source_row, scale = rows[k], x[times[c, k], c], inverse_gain[times[c, k]]
+                if width == LANES:
+                    for lane in range(LANES):
+                        row[lane] = np.float32(source_row[p0 + lane]) * scale
+                else:
+                    for lane in range(width):
+                        row[lane] = np.float32(source_row[p0 + lane]) * scale
+            for b in range(n_sub):
+                start, stop = b * n // n_sub, (b + 1) * n // n_sub
+                _robust_mean(rows, start, stop, np.float32(CLIP) * sigma[c], scratch, levels[b])
+            if n_sub > 1:
+                spread = np.float32(CLIP) * sigma[c] / np.float32(np.sqrt(n / n_sub))
+                _robust_mean(levels, 0, n_sub, spread, scratch, scratch[5])
+                levels[0] = scratch[5]
+            for lane in range(width):
+                level[c, p0 + lane] = levels[0, lane]
+            _measure(rows, n, width, times[c], sigma[c], levels[0], power[part, :, c], pattern[part, :, c],
+                     source[part], c)
+
+
+@jit
+def _robust_mean(rows, start, stop, limit, scratch, out):
+    """Median of five sub-means, then three steps to the mean of deviations clipped at ``limit`` (Huber 1964)."""
+    n = stop - start
+    groups = 5 if n >= 5 else 1
+    for g in range(groups):
+        first, last = start + g * n // groups, start + (g + 1) * n // groups
+        total = scratch[g]
+        total[:] = 0
+        for k in range(first, last):
+            row = rows[k]
+            for lane in range(LANES):
+                total[lane] += row[lane]
+        share = np.float32(1.0 / (last - first))
+        for lane in range(LANES):
+            total[lane] *= share
+    a, b, c, d, e = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    if groups == 5:
+        for lane in range(LANES):
+            out[lane] = median_of_five(a[lane], b[lane], c[lane], d[lane], e[lane])
+    else:
+        for lane in range(LANES):
+            out[lane] = a[lane]
+    share = np.float32(1.0 / n)
+    for _ in range(3):
+        a[:] = 0
+        for k in range(start, stop):
+            row = rows[k]
+            for lane in range(LANES):
+                a[lane] += min(max(row[lane] - out[lane], -limit), limit)
+        for lane in range(LANES):
+            out[lane] += a[lane] * share
+
+
+@jit
+def _measure(rows, n, width, times, sigma, level, power, pattern, source, c):
+    scale = np.float32(QUANTUM) / sigma
+    limit = np.float32(CLIP * QUANTUM)
+    bright = np.float32(6.0) * sigma / np.float32(np.sqrt(n))
+    any_bright = False
+    for lane in range(width):
+        if abs(level[lane]) > bright:
+            any_bright = True
+            source[c] += np.rint(np.float64(level[lane] * scale)) ** 2
+    for k in range(n):
+        row = rows[k]
+        total = np.int32(0)
+        if width == LANES:
+            for lane in range(LANES):
+                q = np.int32(np.rint(min(max((row[lane] - level[lane]) * scale, -limit), limit)))
+                total += q * q
+        else:
+            for lane in range(width):
+                q = np.int32(np.rint(min(max((row[lane] - level[lane]) * scale, -limit), limit)))
+                total += q * q
+        power[times[k]] += total
+        if any_bright:
+            for lane in range(width):
+                if abs(level[lane]) > bright:
+                    q = np.rint(np.float64((row[lane] - level[lane]) * scale))
+                    pattern[times[k]] += q * np.rint(np.float64(level[lane] * scale))
+
+
+def condition(x, level, gain, u):
+    """Weighted residuals ``(x / gain - level) * u``; exactly zero where the weight ``u`` (time, channel) is zero."""
+    out = np.empty(x.shape, np.float32)
+    _condition(x, level, (1 / gain).astype(np.float32), u.astype(np.float32), out)
+    return out
+
+
+@parallel_jit
+def _condition(x, level, inverse_gain, u, out):
+    n_time, n_channel, n_pixel = x.shape
+    for item in prange(n_time * n_channel):
+        t, c = item // n_channel, item % n_channel
+        row, source, base, weight, scale = out[t, c], x[t, c], level[c], u[t, c], inverse_gain[t]
+        if weight > 0:
+            for p in range(n_pixel):
+                row[p] = (np.float32(source[p]) * scale - base[p]) * weight
+        else:
+            for p in range(n_pixel):
+                row[p] = np.float32(0)
+
+
+def halve(y):
+    """Sums of neighbouring pairs of samples (time, channel, pixel); a last odd sample stays alone."""
+    n = y.shape[0] // 2
+    out = np.empty(((y.shape[0] + 1) // 2, *y.shape[1:]), y.dtype)
+    np.add(y[0 : 2 * n : 2], y[1 : 2 * n : 2], out=out[:n])
+    out[n:] = y[2 * n :]
+    return out
+
+
+def smooth_images(x, valid, kernels, norms):
+    """Correlate every valid image with its channel's separable kernel and divide by the norm inside the image.
+
+    Parameters
+    ----------
+    x : (time, channel, y, x) array
+    valid : (time, channel) bool array
+        Images that are not valid become zero.
+    kernels : (channel, tap) float32 array
+        One-dimensional kernel, odd length, used along both axes.
+    norms : (channel, y), (channel, x) float32 arrays
+        Factors multiplied along each axis after the correlation.
+    """
+    out = np.zeros(x.shape, np.float32)
+    _smooth_images(x, valid, kernels, norms[0], norms[1], out)
+    return out
+
+
+@parallel_jit
+def _smooth_images(x, valid, kernels, norm_y, norm_x, out):
+    n_time, n_channel, n_y, n_x = x.shape
+    n_tap = kernels.shape[1]
+    reach = n_tap // 2
+    for item in prange(n_time * n_channel):
+        t, c = item // n_channel, item % n_channel
+        if not valid[t, c]:
+            continue
+        along = np.zeros((n_y, n_x), np.float32)
+        padded = np.zeros(n_x + 2 * reach, np.float32)
+        for i in range(n_y):
+            for j in range(n_x):
+                value = np.float32(x[t, c, i, j])
+                padded[j + reach] = value if np.isfinite(value) else np.float32(0)
+            row = along[i]
+            for k in range(n_tap):
+                tap = kernels[c, k]
+                for j in range(n_x):
+                    row[j] += tap * padded[j + k]
+            for j in range(n_x):
+                row[j] *= norm_x[c, j]
+        for i in range(n_y):
+            row = out[t, c, i]
+            for k in range(max(0, reach - i), min(n_tap, n_y + reach - i)):
+                tap, other = kernels[c, k], along[i + k - reach]
+                for j in range(n_x):
+                    row[j] += tap * other[j]
+            for j in range(n_x):
+                row[j] *= norm_y[c, i]
+
+
+def count_finite(x):
+    """Number of finite pixels of every image (time, channel) of ``x`` (time, channel, pixel)."""
+    out = np.full(x.shape[:2], x.shape[2], np.int64)
+    if x.dtype.kind == "f":
+        _count_finite(x, out)
+    return out
+
+
+@parallel_jit
+def _count_finite(x, out):
+    n_time, n_channel, n_pixel = x.shape
+    for item in prange(n_time * n_channel):
+        t, c = item // n_channel, item % n_channel
+        row, bad = x[t, c], 0
+        for p in range(n_pixel):
+            bad += not np.isfinite(row[p])
+        out[t, c] = n_pixel - bad

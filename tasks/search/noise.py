@@ -1,0 +1,184 @@
+"""Noise, gain and interference, from sums over the image: one weight 1/sigma^2 per sample and channel.
+
+All inputs are whole-number sums over pixels (`survey`), so that the weights do not depend on how an image was tiled.
+"""
+
+from dataclasses import dataclass
+import numpy as np
+from scipy.special import erf
+
+from tasks.search._formulas import CLIP, QUANTUM
+
+KNOT = 256
+"""Spacing of the knots between which gain and noise vary linearly [samples]; a shorter cube gets one straight line."""
+
+SCAN_PIXELS, SCAN_TIMES = 4096, 512
+LIMIT = 6.0
+"""Interference is what exceeds the noise of the image statistic by this many of its standard deviations."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What the search knows about the data before it begins.
+
+    Attributes
+    ----------
+    u : (time, channel) float64 array
+        1/sigma^2 of a sample; zero where masked or flagged.
+    gain : (time,) float64 array
+        Divides the samples; 1 where there is no steady source to measure it.
+    flags : (time, channel) bool array
+        Samples excised as interference (not those masked by the user).
+    """
+
+    u: np.ndarray
+    gain: np.ndarray
+    flags: np.ndarray
+
+
+def rough_sigma(x: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Noise per channel from differences of neighbouring samples of a fixed subset of pixels (time, channel, pixel)."""
+    stride = max(1, x.shape[2] // SCAN_PIXELS)
+    sigma = np.zeros(x.shape[1])
+    for c in range(x.shape[1]):
+        times = np.flatnonzero(valid[1:, c] & valid[:-1, c])
+        times = times[:: max(1, len(times) // SCAN_TIMES)][:SCAN_TIMES]
+        if len(times):
+            steps = np.abs(x[times + 1, c, ::stride].astype(np.float32) - x[times, c, ::stride].astype(np.float32))
+            steps = steps[steps > 0]  # pixels that never vary (blanked, padded) say nothing about the noise
+            sigma[c] = np.median(steps) / (0.6744897501960817 * np.sqrt(2)) if steps.size else 0.0
+    return sigma
+
+
+def rough_beam(x: np.ndarray, shape: tuple[int, int], valid: np.ndarray) -> float:
+    """FWHM [pixels] of the Gaussian whose correlation between neighbouring pixels is that of the noise."""
+    products = np.zeros(2)
+    for c in range(0, x.shape[1], max(1, x.shape[1] // 4)):
+        times = np.flatnonzero(valid[1:, c] & valid[:-1, c])
+        for t in times[:: max(1, len(times) // 8)][:8]:
+            image = (x[t + 1, c].astype(np.float32) - x[t, c].astype(np.float32)).reshape(shape)[:512, :512]
+            image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
+            limit = 4 * np.median(np.abs(image))
+            image = np.clip(image, -limit, limit)
+            products[0] += (image[1:] * image[:-1]).sum() / 2 + (image[:, 1:] * image[:, :-1]).sum() / 2
+            products[1] += (image[1:] ** 2).sum() / 2 + (image[:, 1:] ** 2).sum() / 2
+    correlation = products[0] / products[1] if products[1] > 0 else 0.0
+    return float(np.sqrt(4 * np.log(2) / -np.log(np.clip(correlation, 0.05, 0.99))))
+
+
+def fit_gain(pattern: np.ndarray, source: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Gain (time,) relative to its mean, from what the steady sources leave after subtracting their mean level.
+
+    ``pattern`` and ``source`` are those of `survey`. Without a source bright enough to tell, the gain is 1.
+    """
+    weight = (valid * source).sum(1)
+    rate = np.divide((pattern * valid).sum(1), weight, out=np.zeros(len(weight)), where=weight > 0)
+    if not weight.any():
+        return np.ones(len(weight))
+    model = _fit_knots(rate, weight > 0)
+    error = _spread(rate - model) * np.sqrt(2 / max(1, min(KNOT, (weight > 0).sum())))
+    return 1 + model if np.abs(model).max() > 5 * error else np.ones(len(weight))
+
+
+def weigh(power: np.ndarray, n_pixel: np.ndarray, sigma: np.ndarray, valid: np.ndarray) -> Weights:
+    """Turn image powers into weights and flags; ``gain`` is left at 1.
+
+    Parameters
+    ----------
+    power : (time, channel) float64 array
+        Summed squares of the clipped residual images, from `survey`.
+    n_pixel : (time, channel) array
+        Pixels summed.
+    sigma : (channel,) float64 array
+        The rough noise that `survey` was given.
+    valid : (time, channel) bool array
+    """
+    counts = np.maximum(2, valid.sum(0))
+    square = power / (QUANTUM**2 * np.maximum(1, n_pixel)) * (counts / (counts - 1.0))
+    deviation = _unclip(square)
+    alive = valid & (sigma > 0) & (square > 0)
+    flags, model = _interference(deviation, alive)
+    noise = model * sigma
+    u = np.where(alive & ~flags & (noise > 0), 1 / np.where(noise > 0, noise, 1.0) ** 2, 0.0)
+    return Weights(u, np.ones(len(power)), flags & valid)
+
+
+def _interference(deviation: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flag images that vary more than their neighbours in time; return flags and the smooth noise of the rest."""
+    flags = np.zeros(alive.shape, bool)
+    model = _smooth(deviation, alive)
+    if len(alive) < 8:
+        return flags, model
+    for _ in range(3):
+        keep = alive & ~flags
+        excess = np.where(keep, (deviation / np.where(model > 0, model, 1)) ** 2 - 1, 0.0)
+        scatter = np.array([_spread(excess[keep[:, c], c]) for c in range(alive.shape[1])])
+        n_used = keep.sum(1).astype(float)
+        new = np.zeros_like(flags)
+        for c in range(alive.shape[1]):
+            new[:, c] = _outbursts(excess[:, c], scatter[c], keep[:, c] / np.maximum(1.0, n_used)) & keep[:, c]
+        trust = np.where(keep & ~new, 1 / np.maximum(scatter, 1e-6) ** 2, 0.0)
+        total = trust.sum(1)
+        field = np.divide((excess * trust).sum(1), total, out=np.zeros(len(total)), where=total > 0)
+        new |= _outbursts(field, _spread(field[total > 0]), n_used)[:, None] & keep
+        if not new.any():
+            break
+        flags |= new
+        model = _smooth(deviation, alive & ~flags)
+    return flags, model
+
+
+def _outbursts(excess: np.ndarray, scatter: float, gain: np.ndarray) -> np.ndarray:
+    """Samples within runs of 1, 2, 4, 8, 16 whose mean excess power is significant and could pass for a pulse.
+
+    ``gain`` converts excess power into the square of the S/N that the pattern adds to a pixel: a pattern that adds
+    less than 1 sigma to any pixel is harmless however certain it is.
+    """
+    found = np.zeros(len(excess), bool)
+    for width in (1, 2, 4, 8, 16):
+        if width > len(excess) // 2:
+            break
+        mean = np.convolve(excess, np.ones(width) / width, "valid")
+        harm = np.convolve(excess * gain, np.ones(width), "valid")
+        for start in np.flatnonzero((mean > LIMIT * scatter / np.sqrt(width)) & (harm > 1.0)):
+            run = slice(start, start + width)
+            found[run] |= excess[run] > 2 * scatter
+    return found
+
+
+def _smooth(deviation: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    columns = [_fit_knots(deviation[:, c], keep[:, c]) for c in range(deviation.shape[1])]
+    return np.maximum(np.stack(columns, 1), 0.0)
+
+
+def _fit_knots(series: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Robust least-squares fit of a line with a knot every `KNOT` samples, evaluated everywhere."""
+    n = len(series)
+    if keep.sum() < 8:
+        return np.full(n, np.median(series[keep]) if keep.any() else 0.0)
+    n_knot = max(1, round(n / KNOT)) + 1
+    place = np.linspace(0, n_knot - 1, n)
+    basis = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(n_knot)))
+    weight = keep.astype(float)
+    fit = np.full(n, np.median(series[keep]))
+    for _ in range(4):
+        residual = series - fit
+        scale = _spread(residual[keep])
+        weight = keep * np.minimum(1, 2 * scale / np.maximum(np.abs(residual), 1e-30)) if scale > 0 else weight
+        normal = basis.T @ (basis * weight[:, None]) + 1e-9 * n * np.eye(n_knot)
+        fit = basis @ np.linalg.solve(normal, basis.T @ (weight * series) + 1e-9 * n * np.median(series[keep]))
+    return fit
+
+
+def _spread(values: np.ndarray) -> float:
+    """Standard deviation from the median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values)))) if len(values) else 0.0
+
+
+def _unclip(square: np.ndarray) -> np.ndarray:
+    """Noise, in units of the rough sigma, whose deviations clipped at `CLIP` have this mean square."""
+    noise = np.geomspace(0.02, 50, 600)
+    z = CLIP / noise
+    inside = erf(z / np.sqrt(2))
+    clipped = noise**2 * (inside - z * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2)) + CLIP**2 * (1 - inside)
+    return np.interp(square, np.concatenate([[0.0], clipped]), np.concatenate([[0.0], noise]))

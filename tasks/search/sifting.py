@@ -1,0 +1,71 @@
+"""From events to candidates: one row per pulse, the strongest trial speaking for all that its own signal explains.
+
+Density clustering (HDBSCAN, DBSCAN) was weighed and left: it needs one metric for pixels, seconds and DM, and it chains
+through sidelobes. Whether one pulse explains another event is known physics: their tracks in time and frequency
+cross, and they are within a beam of each other or the weaker is no more than a sidelobe.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.search.dispersion import KDM
+
+SIDELOBE = 0.2
+"""Events below this fraction of a simultaneous stronger one are its sidelobes, wherever they are in the image."""
+
+BEAMS = 1.7
+"""Events within this many beam widths (FWHM) of a stronger, crossing one belong to it."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """Columns of equal length: S/N, centre at the mean frequency [s], pixel y and x, DM [pc cm^-3], width [s]."""
+
+    snr: np.ndarray
+    time: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+    dm: np.ndarray
+    width: np.ndarray
+
+    def take(self, index: np.ndarray) -> "Events":
+        """The events at ``index``, in its order."""
+        return Events(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+    def sorted(self) -> "Events":
+        """Strongest first; ties in a fixed order, whatever order the events came in."""
+        keys = (self.width, self.dm, self.x, self.y, self.time, -self.snr)
+        return self.take(np.lexsort(keys))
+
+
+def sift(events: Events, freqs: np.ndarray, dt: float, beam: float) -> tuple[Events, np.ndarray]:
+    """Keep the events that no stronger one explains; also return how many events each of them stands for.
+
+    ``beam`` is the FWHM over which neighbouring pixels see the same source [pixels].
+    """
+    events = events.sorted()
+    waiting = np.arange(len(events.snr))
+    kept, members = [], []
+    while len(waiting):
+        leader, rest = waiting[0], events.take(waiting)
+        explained = _cross(rest, freqs, dt) & (_near(rest, beam) | (rest.snr <= SIDELOBE * rest.snr[0]))
+        explained[0] = True
+        kept.append(leader)
+        members.append(int(explained.sum()))
+        waiting = waiting[~explained]
+    return events.take(np.array(kept, int)), np.array(members, int)
+
+
+def _near(events: Events, beam: float) -> np.ndarray:
+    return np.hypot(events.y - events.y[0], events.x - events.x[0]) <= max(1.5, BEAMS * beam)
+
+
+def _cross(events: Events, freqs: np.ndarray, dt: float) -> np.ndarray:
+    """Whether the track of the first event and of each other come within their widths anywhere in the band."""
+    offset = events.time - events.time[0]
+    slope = KDM * (events.dm - events.dm[0])
+    middle = np.mean(freqs) ** -2.0
+    low, high = offset + slope * (np.max(freqs) ** -2.0 - middle), offset + slope * (np.min(freqs) ** -2.0 - middle)
+    closest = np.where(low * high <= 0, 0.0, np.minimum(np.abs(low), np.abs(high)))
+    return closest <= (events.width + events.width[0]) / 2 + dt
