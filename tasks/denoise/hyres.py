@@ -1,0 +1,42 @@
+"""HyRes: sparse wavelet coefficients of a low-rank scene, with every parameter chosen by Stein's risk estimate."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.array.tiling import Tile
+from tasks.denoise.scene import SceneModel
+from tasks.denoise.scores import back_project
+from tasks.denoise.shrinkage import Shrinkage, count_magnitudes, halo_for, shrink, solve_thresholds
+
+
+@dataclass(frozen=True)
+class HyRes:
+    """Whiten, rotate to components, shrink their wavelet coefficients, keep the rank of least risk, rotate back.
+
+    ``rank``: number of components; by default the one of least estimated risk. Shrinkage uses the undecimated
+    transform, which is cycle spinning over all shifts.
+
+    References
+    ----------
+    Rasti, Ulfarsson & Ghamisi, IEEE GRSL 14(12):2335-2339, 2017.
+    """
+
+    rank: int | None = None
+
+    def halo(self, scene: SceneModel) -> int:
+        """Pixels of scores needed around a core."""
+        return halo_for(scene.shape, scene.gaps)
+
+    def survey(self, scores: Any, tile: Tile, scene: SceneModel) -> np.ndarray:
+        """This tile's part of what `solve` needs; parts add up."""
+        return count_magnitudes(scores, tile, scene.gaps)
+
+    def solve(self, parts: np.ndarray, scene: SceneModel) -> Shrinkage:
+        """Thresholds and rank of the whole scene from the sum of all parts."""
+        return solve_thresholds(parts, scene.eigenvalues, self.rank)
+
+    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Shrinkage) -> Any:
+        """The denoised core (y, x, band) of a tile."""
+        return back_project(shrink(scores, tile, scene.gaps, plan), scene)

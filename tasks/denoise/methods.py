@@ -1,0 +1,39 @@
+"""The denoising methods by the names people type; a method's module is imported when it is first used."""
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+METHODS = {
+    "hyres": "tasks.denoise.hyres:HyRes",
+}
+"""Typed name -> module:class. Its fields are the method's parameters."""
+
+
+def available() -> list[str]:
+    """Names of the methods whose module is there."""
+    return sorted(name for name, where in METHODS.items() if find_spec(where.partition(":")[0]))
+
+
+def method(name: str, **params: Any) -> Any:
+    """The method called ``name`` with its parameters.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or parameter.
+    """
+    if name not in available():
+        near = get_close_matches(str(name), available(), 1, 0.0)
+        raise ValueError(
+            f'there is no method "{name}", expected one of {", ".join(available())}; did you mean "{near[0]}"?'
+        )
+    module, _, kind = METHODS[name].partition(":")
+    factory = getattr(import_module(module), kind)
+    known = set(getattr(factory, "__dataclass_fields__", {}))
+    unknown = sorted(set(params) - known)
+    if unknown:
+        accepted = ", ".join(sorted(known)) or "none"
+        raise ValueError(f"{name} has no parameter {unknown[0]!r}, expected {accepted}; leave it out or correct it")
+    return factory(**params)
