@@ -1,0 +1,95 @@
+"""Arrays that lie plainly in a file, mapped for the length of one read; and a way to get there from compressed ones."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tasks.ingest.header import Unreadable
+
+
+@dataclass(frozen=True)
+class RawArray:
+    """A C-ordered array at ``offset`` bytes into a file.
+
+    The file is mapped anew for each read: a map that lives on would count every page it ever touched as memory of
+    the worker, and could not be pickled.
+    """
+
+    path: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    offset: int = 0
+
+    def __getitem__(self, region: Any) -> np.ndarray:
+        whole = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+        return np.array(whole[region])
+
+    @property
+    def end(self) -> int:
+        """Byte after the last value."""
+        return self.offset + prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class SpooledArray:
+    """An array that can only be unpacked from its beginning: each process unpacks it once, to an unnamed file.
+
+    ``unpack(path, name, file)`` writes its values in C order. Memory stays small whatever the size; the space is
+    given back when the process ends or another file takes the place.
+    """
+
+    path: str
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    unpack: Callable[[str, str, IO[bytes]], None]
+
+    def __getitem__(self, region: Any) -> np.ndarray:
+        stat = Path(self.path).stat()
+        file = _spool(self, stat.st_mtime_ns, stat.st_size)
+        return np.array(np.memmap(file, self.dtype, "r", 0, self.shape)[region])
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+
+@lru_cache(maxsize=2)
+def _spool(array: SpooledArray, mtime_ns: int, size: int) -> IO[bytes]:
+    """The unpacked file; the time and size of the original are part of the key, so a changed file is read anew."""
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if array.nbytes > free:
+        raise Unreadable(
+            f"unpacking {array.name} takes {array.nbytes} bytes, but {tempfile.gettempdir()} has {free} free; "
+            "set TMPDIR to a larger disk, or save it uncompressed"
+        )
+    file = tempfile.TemporaryFile()  # noqa: SIM115  lives on in the cache
+    array.unpack(array.path, array.name, file)
+    file.flush()
+    written = file.tell()
+    if written != array.nbytes:
+        raise Unreadable(f"{array.name} unpacks to {written} bytes, expected {array.nbytes}; the file is damaged")
+    return file
+
+
+def check_size(array: RawArray, what: str, exact: bool = False) -> None:
+    """Refuse a file too short for ``array``, or with ``exact`` of any other size than it ends at."""
+    found = Path(array.path).stat().st_size
+    shape = "×".join(map(str, array.shape))
+    if found < array.end:
+        raise Unreadable(
+            f"{what} describes {shape} values of {array.dtype} ending at byte {array.end}, but the file holds only "
+            f"{found} bytes; it is truncated or the description is wrong: copy it again or correct it"
+        )
+    if exact and found > array.end:
+        raise Unreadable(
+            f"{what} describes {shape} values of {array.dtype} ending at byte {array.end}, but the file holds {found} "
+            "bytes; correct the size, data type or offset in the description"
+        )
