@@ -26,9 +26,14 @@ Start with `nightloom run nightly`, then look at `nightloom runs ls` and `nightl
 Json = Annotated[bool, typer.Option("--json", help="answer in JSON; of a run, the last line")]
 FlowName = Annotated[str, typer.Argument(help="one of the flows that `nightloom flows` lists", show_default=False)]
 Assignments = Annotated[
-    list[str] | None, typer.Option("-p", "--param", help="a parameter as key=value, e.g. -p method=hyres; repeatable", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "-p", "--param", help="a parameter as key=value, e.g. -p method=hyres; repeatable", show_default=False
+    ),
 ]
-ParamsFile = Annotated[Path | None, typer.Option("--params", help="a YAML or JSON file of parameters", show_default=False)]
+ParamsFile = Annotated[
+    Path | None, typer.Option("--params", help="a YAML or JSON file of parameters", show_default=False)
+]
 Force = Annotated[bool, typer.Option("--force", help="compute again even if the same work was completed before")]
 
 
@@ -41,7 +46,9 @@ def _globals(
 
 
 @app.command()
-def run(flow: FlowName, param: Assignments = None, params: ParamsFile = None, force: Force = False, json_: Json = False) -> None:
+def run(
+    flow: FlowName, param: Assignments = None, params: ParamsFile = None, force: Force = False, json_: Json = False
+) -> None:
     """Run a flow here and now; no server is needed. `nightloom flows FLOW` lists its parameters."""
     from deployments import running
 
@@ -63,7 +70,10 @@ def plan(flow: FlowName, param: Assignments = None, params: ParamsFile = None, j
 
 
 @app.command()
-def flows(flow: Annotated[str | None, typer.Argument(help="show this flow's parameters", show_default=False)] = None, json_: Json = False) -> None:
+def flows(
+    flow: Annotated[str | None, typer.Argument(help="show this flow's parameters", show_default=False)] = None,
+    json_: Json = False,
+) -> None:
     """List the flows, or the parameters of one with units, bounds and defaults."""
     from deployments import running
 
@@ -105,7 +115,8 @@ def migrate(json_: Json = False) -> None:
 
 @app.command()
 def doctor(
-    file: Annotated[Path | None, typer.Argument(help="a file to look into", show_default=False)] = None, json_: Json = False
+    file: Annotated[Path | None, typer.Argument(help="a file to look into", show_default=False)] = None,
+    json_: Json = False,
 ) -> None:
     """Say what is missing on this machine, or what a file is, how it would be read and what is wrong with it."""
     from deployments import doctors

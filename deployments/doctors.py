@@ -82,7 +82,9 @@ def _prefect() -> str:
     import prefect
 
     address = os.environ.get("PREFECT_API_URL")
-    return f"{prefect.__version__}, " + (f"server {address}" if address else "no server set: `nightloom run` starts a temporary one")
+    return f"{prefect.__version__}, " + (
+        f"server {address}" if address else "no server set: `nightloom run` starts a temporary one"
+    )
 
 
 def _optional() -> str:

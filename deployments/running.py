@@ -106,4 +106,6 @@ def _type_name(annotation: Any) -> str:
 
 def _bound(metadata: Any) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    return " ".join(f"{sign} {getattr(metadata, name)}" for name, sign in signs.items() if getattr(metadata, name, None) is not None)
+    return " ".join(
+        f"{sign} {getattr(metadata, name)}" for name, sign in signs.items() if getattr(metadata, name, None) is not None
+    )

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-Where = Annotated[str | None, typer.Option("--where", help="e.g. \"metric.psnr_db > 30 and flow = 'denoise'\"", show_default=False)]
+Where = Annotated[
+    str | None, typer.Option("--where", help="e.g. \"metric.psnr_db > 30 and flow = 'denoise'\"", show_default=False)
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="how many rows at most")]
 Csv = Annotated[bool, typer.Option("--csv", help="answer as comma-separated values")]
 Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
@@ -49,7 +52,9 @@ def show_record(record: Row, as_json: bool) -> None:
 
 def show_summary(summary: Any) -> None:
     """Print how a run ended: products, what was measured, what could not be used."""
-    show_record({"run": summary.run, "flow": summary.flow, "status": summary.status, "seconds": f"{summary.seconds:.1f}"}, False)
+    show_record(
+        {"run": summary.run, "flow": summary.flow, "status": summary.status, "seconds": f"{summary.seconds:.1f}"}, False
+    )
     if summary.products:
         print()
         show_rows([{"kind": p.kind, "name": p.name, "where": p.uri} for p in summary.products], False)
@@ -65,10 +70,28 @@ def add_listings(app: typer.Typer) -> None:
     """Add `runs`, `products` and the listing of every workload to the command line."""
     app.add_typer(_runs(), name="runs", help="What ran: list, show, compare, trace.")
     app.add_typer(_products(), name="products", help="What was published: list, show, verify, export.")
-    from storage.listing import listings
+    from storage.listing import listing_names
 
-    for name, listing in listings().items():
-        app.add_typer(_listing(listing), name=name, help=f"List and examine {name}.")
+    for name in listing_names():
+        app.add_typer(typer.Typer(cls=_lazy(name), no_args_is_help=True), name=name, help=f"List and examine {name}.")
+
+
+def _lazy(name: str) -> type[TyperGroup]:
+    """A command group that imports its listing only when it is used: `--help` must not wait for SQLAlchemy."""
+
+    class Lazy(TyperGroup):
+        def _whole(self) -> Any:
+            from storage.listing import listing
+
+            return typer.main.get_command(_listing(listing(name)))
+
+        def list_commands(self, ctx: Any) -> list[str]:
+            return self._whole().list_commands(ctx)
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            return self._whole().get_command(ctx, cmd_name)
+
+    return Lazy
 
 
 def _runs() -> typer.Typer:
@@ -177,7 +200,10 @@ def _printing(command: Callable[..., Any]) -> Callable[..., None]:
 def _run_line(row: Row) -> Row:
     single = {k: v for k, v in row["metrics"].items() if isinstance(v, float)}
     measured = ", ".join(f"{k} {v:.4g}" for k, v in list(single.items())[:3])
-    return {k: row[k] for k in ("run", "flow", "status", "started", "seconds")} | {"products": len(row["products"]), "measured": measured}
+    return {k: row[k] for k in ("run", "flow", "status", "started", "seconds")} | {
+        "products": len(row["products"]),
+        "measured": measured,
+    }
 
 
 def _cell(value: Any) -> str:

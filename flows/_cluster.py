@@ -125,7 +125,9 @@ def _scaled(start: Any, name: str) -> Any:
 
     path = Path(settings().home) / f"{name}.yaml"
     if not path.exists():
-        raise BadInputError(f"a {name} cluster needs its options in {path}; copy deployments/examples/{name}.yaml there and edit it")
+        raise BadInputError(
+            f"a {name} cluster needs its options in {path}; copy deployments/examples/{name}.yaml there and edit it"
+        )
     options = yaml.safe_load(path.read_text()) or {}
     workers, adapt = options.pop("workers", 1), options.pop("adapt", None)
     made = start(**options)
@@ -139,7 +141,10 @@ def _scaled(start: Any, name: str) -> Any:
 def _worker_environment(threads: int) -> dict[str, str]:
     # One tile per thread of the worker: libraries that start their own threads would fight over the same cores.
     names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {name: str(threads) for name in names} | {"NUMBA_THREADING_LAYER": "omp", "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+    return {name: str(threads) for name in names} | {
+        "NUMBA_THREADING_LAYER": "omp",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    }
 
 
 def _security(address: str) -> Any:

@@ -15,8 +15,12 @@ from storage.sweep import delete_product, expired_products, stale_areas, sweep
 class MaintenanceParams(Parameters):
     """What to clear away."""
 
-    keep_staging_days: float = Field(2.0, ge=0, description="age after which an interrupted run's half-made arrays are removed [days]")
-    keep_products_days: float | None = Field(None, gt=0, description="age after which published products are deleted [days]; empty keeps all")
+    keep_staging_days: float = Field(
+        2.0, ge=0, description="age after which an interrupted run's half-made arrays are removed [days]"
+    )
+    keep_products_days: float | None = Field(
+        None, gt=0, description="age after which published products are deleted [days]; empty keeps all"
+    )
     dry_run: bool = Field(False, description="only say what would be done")
 
 

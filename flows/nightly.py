@@ -22,8 +22,12 @@ log = logging.getLogger("nightloom")
 class NightlyParams(Parameters):
     """What the night shift looks at."""
 
-    inbox: str = Field("", description="folder to look into; empty: NIGHTLOOM_INBOX, by default the inbox under NIGHTLOOM_HOME")
-    only: list[str] = Field(default_factory=list, description="run only these flows besides ingest; empty runs all that apply")
+    inbox: str = Field(
+        "", description="folder to look into; empty: NIGHTLOOM_INBOX, by default the inbox under NIGHTLOOM_HOME"
+    )
+    only: list[str] = Field(
+        default_factory=list, description="run only these flows besides ingest; empty runs all that apply"
+    )
 
     def inputs(self) -> dict[str, list[str]]:
         """None of its own: each file is the input of the run that reads it."""

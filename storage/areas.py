@@ -102,7 +102,7 @@ def _stamp_of(uri: str) -> str | None:
         return None
 
 
-def _open_for_attrs(uri: str):  # noqa: ANN202
+def _open_for_attrs(uri: str):
     import zarr
 
     from storage.stores import open_store

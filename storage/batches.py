@@ -23,7 +23,9 @@ class MultiGrid:
     def __post_init__(self) -> None:
         for size in self.sizes:
             if not all(0 < s <= f for s, f in zip(size, self.full, strict=True)):
-                raise ValueError(f"a crop of {size} pixels does not fit samples of {self.full}; choose sizes up to that")
+                raise ValueError(
+                    f"a crop of {size} pixels does not fit samples of {self.full}; choose sizes up to that"
+                )
 
     def batch(self, step: int, full_batch: int) -> int:
         """Records in the batch of ``step``: as many as keep the pixels of a full-size batch of ``full_batch``."""

@@ -86,7 +86,9 @@ def connect(url: str) -> Engine:
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DatabaseError(f"{parsed.database} cannot be made: {error.strerror}; set NIGHTLOOM_HOME to a place you may write") from error
+            raise DatabaseError(
+                f"{parsed.database} cannot be made: {error.strerror}; set NIGHTLOOM_HOME to a place you may write"
+            ) from error
     made = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
     event.listen(made, "connect", _tune_sqlite)
     return made
@@ -137,7 +139,9 @@ def schema_version(made: Engine) -> set[str]:
         with made.connect() as connection:
             return set(connection.execute(text("select version_num from alembic_version")).scalars())
     except OperationalError as error:
-        raise DatabaseError(f"the run database cannot be reached: {error.orig}; check NIGHTLOOM_DATABASE_URL") from error
+        raise DatabaseError(
+            f"the run database cannot be reached: {error.orig}; check NIGHTLOOM_DATABASE_URL"
+        ) from error
 
 
 def migrate(url: str | None = None) -> set[str]:

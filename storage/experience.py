@@ -17,7 +17,10 @@ def expectation(flow: str, params: Parameters) -> dict[str, Any]:
     rates, peaks = _history(flow)
     found: dict[str, Any] = {"input_bytes": n_bytes, "past_runs": len(rates)}
     if not rates:
-        return found | {"expected_seconds": None, "note": f"no run of {flow} was completed before, so its time is not known yet"}
+        return found | {
+            "expected_seconds": None,
+            "note": f"no run of {flow} was completed before, so its time is not known yet",
+        }
     middle = median(rates)
     return found | {
         "expected_seconds": round(middle * n_bytes, 1),
@@ -30,7 +33,12 @@ def _history(flow: str, limit: int = 20) -> tuple[list[float], list[int]]:
     """Seconds per input byte of the newest completed runs, and the peak memory of their stages' workers."""
     size = select(func.sum(Input.bytes)).where(Input.run_id == Run.id).scalar_subquery()
     peak = select(func.max(Stage.peak_bytes)).where(Stage.run_id == Run.id).scalar_subquery()
-    wanted = select(Run.seconds, size, peak).where(Run.flow == flow, Run.status == COMPLETED).order_by(Run.started.desc()).limit(limit)
+    wanted = (
+        select(Run.seconds, size, peak)
+        .where(Run.flow == flow, Run.status == COMPLETED)
+        .order_by(Run.started.desc())
+        .limit(limit)
+    )
     with session() as s:
         rows = s.execute(wanted).all()
     return [seconds / int(n) for seconds, n, _ in rows if seconds and n], [int(p) for _, _, p in rows if p]

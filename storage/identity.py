@@ -29,12 +29,16 @@ class Code:
 def code() -> Code:
     """The code of this process. ``version`` covers uncommitted changes: it is computed from the sources themselves."""
     sources = [p for name in PACKAGES for p in (ROOT / name).rglob("*.py")]
-    return Code(_git("rev-parse", "HEAD") or None, bool(_git("status", "--porcelain", *PACKAGES)), digest_files(sources)[0])
+    return Code(
+        _git("rev-parse", "HEAD") or None, bool(_git("status", "--porcelain", *PACKAGES)), digest_files(sources)[0]
+    )
 
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -59,7 +59,10 @@ class MappedArray:
 
     def __init__(self, array: zarr.Array, folder: Path) -> None:
         layout = _ShardLayout.of(array)
-        self._maps = [layout.open(folder / array.metadata.encode_chunk_key((i,) + (0,) * (array.ndim - 1))) for i in range(layout.n_shards)]
+        self._maps = [
+            layout.open(folder / array.metadata.encode_chunk_key((i,) + (0,) * (array.ndim - 1)))
+            for i in range(layout.n_shards)
+        ]
         sample = np.full(array.shape[1:], array.fill_value, array.dtype)
         blank = mmap.mmap(-1, max(1, sample.nbytes))
         blank.write(sample.tobytes())
@@ -138,7 +141,9 @@ class _ShardLayout:
         present = offsets != MISSING
         wrong = present & ((lengths != self.per_chunk * self.sample_bytes) | (offsets + lengths > len(mapped)))
         if wrong.any():
-            raise StoreError(f"{path} is cut short or damaged: its index points outside the file; build or copy it again")
+            raise StoreError(
+                f"{path} is cut short or damaged: its index points outside the file; build or copy it again"
+            )
         return mapped, offsets
 
     def _index(self, mapped: mmap.mmap, path: Path) -> np.ndarray:
@@ -171,7 +176,9 @@ def _address(mapped: mmap.mmap) -> int:
     return np.frombuffer(mapped, np.uint8).__array_interface__["data"][0]
 
 
-def _addresses(maps: Sequence[tuple[mmap.mmap, np.ndarray] | None], layout: _ShardLayout, n: int, blank: int) -> np.ndarray:
+def _addresses(
+    maps: Sequence[tuple[mmap.mmap, np.ndarray] | None], layout: _ShardLayout, n: int, blank: int
+) -> np.ndarray:
     """Where in memory each record begins; records that were never written begin at ``blank``, the fill value."""
     within = np.arange(layout.per_chunk, dtype=np.int64) * layout.sample_bytes
 

@@ -86,7 +86,9 @@ class Product:
         try:
             array[region] = values
         except OSError as error:
-            raise StoreError(f"{self.uri} could not be written: {error.strerror or error}; free space or check rights") from error
+            raise StoreError(
+                f"{self.uri} could not be written: {error.strerror or error}; free space or check rights"
+            ) from error
         writes.note(self.uri, array, region, values)
 
     def _refuse_shared_cells(self, region: Region) -> None:

@@ -27,7 +27,9 @@ def seal(uri: str, written: Iterable[ShardWrite], attrs: Mapping[str, Any]) -> d
     _refuse_holes(uri, known)
     group = zarr.open_group(open_store(uri), mode="r+")
     group.attrs.update(dict(attrs))
-    with warnings.catch_warnings():  # consolidated metadata is young in Zarr v3, but xarray opens a group faster with it
+    with (
+        warnings.catch_warnings()
+    ):  # consolidated metadata is young in Zarr v3, but xarray opens a group faster with it
         warnings.simplefilter("ignore")
         zarr.consolidate_metadata(group.store)
     shards = {}
@@ -36,7 +38,9 @@ def seal(uri: str, written: Iterable[ShardWrite], attrs: Mapping[str, Any]) -> d
             continue
         recorded = known.get(file)
         if recorded is not None and recorded.bytes != size:
-            raise InvalidProductError(f"{uri}/{file} holds {size} bytes, {recorded.bytes} were written; run the flow again")
+            raise InvalidProductError(
+                f"{uri}/{file} holds {size} bytes, {recorded.bytes} were written; run the flow again"
+            )
         shards[file] = recorded.digest if recorded else digest_bytes(read_bytes(join(uri, file)))
     manifest = {
         "digest": digest_json(shards),

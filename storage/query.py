@@ -30,7 +30,10 @@ def run(run_id: str) -> dict[str, Any]:
     with session() as s:
         products = {p.id for p in row.products}
         parents = s.scalars(
-            select(ProductRow).join(Lineage, Lineage.parent_id == ProductRow.id).where(Lineage.child_id.in_(products)).distinct()
+            select(ProductRow)
+            .join(Lineage, Lineage.parent_id == ProductRow.id)
+            .where(Lineage.child_id.in_(products))
+            .distinct()
         ).all()
     return _run_line(row) | {
         "params": row.params,
@@ -52,7 +55,9 @@ def run(run_id: str) -> dict[str, Any]:
 
 def products(condition: str | None = None, *, limit: int = 50) -> list[dict[str, Any]]:
     """The newest published products that meet ``condition``."""
-    return table(ProductRow, condition, order=ProductRow.published.desc(), limit=limit, only=ProductRow.deleted.is_(None))
+    return table(
+        ProductRow, condition, order=ProductRow.published.desc(), limit=limit, only=ProductRow.deleted.is_(None)
+    )
 
 
 def product(name: str) -> dict[str, Any]:
@@ -80,7 +85,9 @@ def lineage(name: str) -> list[tuple[str, str]]:
     return sorted(edges)
 
 
-def table(row: type[Base], condition: str | None = None, *, order: Any = None, limit: int = 50, only: Any = None) -> list[dict]:
+def table(
+    row: type[Base], condition: str | None = None, *, order: Any = None, limit: int = 50, only: Any = None
+) -> list[dict]:
     """Rows of any table that meet ``condition``, as dictionaries."""
     wanted = select(row).limit(limit)
     if order is not None:
@@ -104,7 +111,9 @@ def run_field(name: str) -> Compare:
     """A column of ``run``, ``metric.<key>``, ``params.<name>`` or ``product.<column>``."""
     kind, _, rest = name.partition(".")
     if kind == "metric" and rest:
-        return lambda op, value: exists().where(Metric.run_id == Run.id, Metric.key == rest, compare(Metric.value, op, value))
+        return lambda op, value: exists().where(
+            Metric.run_id == Run.id, Metric.key == rest, compare(Metric.value, op, value)
+        )
     if kind == "product" and rest:
         field = _column_field(ProductRow, rest)
         return lambda op, value: exists().where(ProductRow.run_id == Run.id, field(op, value))
@@ -129,7 +138,9 @@ def _json(column: Any, path: list[str], value: Any) -> Any:
 
 def _one(row: type[Any], wanted: str, what: str, *options: Any) -> Any:
     with session() as s:
-        found = s.scalars(select(row).options(*options).where(or_(row.id == wanted, row.id.startswith(wanted))).limit(2)).all()
+        found = s.scalars(
+            select(row).options(*options).where(or_(row.id == wanted, row.id.startswith(wanted))).limit(2)
+        ).all()
     if len(found) != 1:
         found_what = "several begin" if found else "none begins"
         raise BadInputError(f"{found_what} with {wanted!r}; give the id of a {what} as `nightloom {what}s ls` shows it")

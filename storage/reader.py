@@ -77,7 +77,9 @@ class ShardReader:
         try:
             return {name: r.gather(indices, self._cut(name, crop)) for name, r in self._records.items()}
         except IndexError as error:
-            raise IndexError(f"record {_outside(indices, len(self))} was asked for, but {self.uri} holds {len(self)}") from error
+            raise IndexError(
+                f"record {_outside(indices, len(self))} was asked for, but {self.uri} holds {len(self)}"
+            ) from error
 
     def cupy(self, indices: Index) -> dict[str, Any]:
         """The records at ``indices`` as CuPy arrays: gathered straight into pinned memory, and copied from there."""
@@ -107,13 +109,19 @@ class ShardReader:
         try:
             group = open_group(self.uri)
         except FileNotFoundError as error:
-            raise StoreError(f"{self.uri} is not a Zarr group; give the address that `nightloom datasets ls` shows") from error
+            raise StoreError(
+                f"{self.uri} is not a Zarr group; give the address that `nightloom datasets ls` shows"
+            ) from error
         found = self._choose(dict(sorted(group.arrays())))
         if missing := set(self._wanted or ()) - set(found):
-            raise StoreError(f"{self.uri} holds no array called {min(missing)!r} along {RECORD!r}, only {sorted(found)}")
+            raise StoreError(
+                f"{self.uri} holds no array called {min(missing)!r} along {RECORD!r}, only {sorted(found)}"
+            )
         lengths = {name: array.shape[0] for name, array in found.items()}
         if len(set(lengths.values())) != 1:
-            raise StoreError(f"{self.uri}: arrays that share the first axis {RECORD!r} were expected, found lengths {lengths}")
+            raise StoreError(
+                f"{self.uri}: arrays that share the first axis {RECORD!r} were expected, found lengths {lengths}"
+            )
         return found
 
     def _choose(self, arrays: dict[str, zarr.Array]) -> dict[str, zarr.Array]:
@@ -134,7 +142,9 @@ class ShardReader:
         numbers = np.asarray(indices)
         if numbers.dtype == bool:
             if numbers.shape != (len(self),):
-                raise IndexError(f"a mask of shape {numbers.shape} was given, expected ({len(self)},): one value for each record")
+                raise IndexError(
+                    f"a mask of shape {numbers.shape} was given, expected ({len(self)},): one value for each record"
+                )
             return np.flatnonzero(numbers)
         if numbers.size == 0:
             return np.zeros(0, np.int64)

@@ -1,14 +1,14 @@
 """Runs: `recorded` opens a run's row, keeps it true while the flow works, and publishes all or nothing at the end.
 
-    with recorded("denoise", params) as run:
-        if run.repeated:
-            return run.summary
-        noisy = run.use("source")
-        clean = run.create("clean_cube", layout)
-        ...                                  # stages fill the arrays, through the ledger
-        run.record(psnr_db=41.2)
-        run.publish(clean)
-    return run.summary
+with recorded("denoise", params) as run:
+    if run.repeated:
+        return run.summary
+    noisy = run.use("source")
+    clean = run.create("clean_cube", layout)
+    ...                                  # stages fill the arrays, through the ledger
+    run.record(psnr_db=41.2)
+    run.publish(clean)
+return run.summary
 """
 
 import logging
@@ -76,7 +76,9 @@ class RecordedRun:
         """The product given as input ``role``; ``variable`` defaults to its main one."""
         source = self.inputs[role]
         if source.product_id is None:
-            raise BadInputError(f"{source.uri} is a file, a product was expected; ingest it first: nightloom run ingest -p source={source.uri}")
+            raise BadInputError(
+                f"{source.uri} is a file, a product was expected; ingest it first: nightloom run ingest -p source={source.uri}"
+            )
         product = Product(source.uri)
         return product[variable or product.group_attrs.get("main", "cube")]
 
@@ -281,7 +283,9 @@ def _wait_for_turn(run_id: str, flow: str, params: Parameters, inputs: dict[str,
         if holder is None:
             break
         if not told:
-            log.info("%s: run %s is doing the same work on %s; waiting for its result", flow, holder.run_id, holder.host)
+            log.info(
+                "%s: run %s is doing the same work on %s; waiting for its result", flow, holder.run_id, holder.host
+            )
             told = True
         time.sleep(0.5)
     if told and not force and patiently(lambda: _completed(key)):  # the other run ended between our two looks

@@ -20,7 +20,9 @@ class Settings(BaseSettings):
     roots: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="where paths in parameters that come through the server may point, separated like PATH"
     )
-    cluster: str = Field("auto", description="auto, cpu, cuda, slurm, kubernetes, or a scheduler's tcp:// or tls:// address")
+    cluster: str = Field(
+        "auto", description="auto, cpu, cuda, slurm, kubernetes, or a scheduler's tcp:// or tls:// address"
+    )
 
     @field_validator("roots", mode="before")
     @classmethod

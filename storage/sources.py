@@ -56,7 +56,9 @@ def product_row(name: str) -> ProductRow | None:
 def readable_path(name: str) -> Path:
     """The existing path called ``name``, if this process may use it."""
     if not is_local(name):
-        raise BadInputError(f"{name} is not a published product; give a local file, or a product from `nightloom products ls`")
+        raise BadInputError(
+            f"{name} is not a published product; give a local file, or a product from `nightloom products ls`"
+        )
     path = confined(Path(name))
     try:
         present = path.exists()
@@ -81,5 +83,7 @@ def confined(path: Path) -> Path:
     roots = [Path(root).resolve() for root in settings().roots if is_local(root)]
     if not any(real.is_relative_to(root) for root in roots):
         allowed = ", ".join(str(root) for root in roots)
-        raise BadInputError(f"{path} lies outside the allowed roots ({allowed}); move it there or add its folder to NIGHTLOOM_ROOTS")
+        raise BadInputError(
+            f"{path} lies outside the allowed roots ({allowed}); move it there or add its folder to NIGHTLOOM_ROOTS"
+        )
     return path

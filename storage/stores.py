@@ -53,7 +53,9 @@ def move(source: str, target: str) -> None:
         os.replace(source, target)
         _sync_folder(Path(target).parent)
     except OSError as error:
-        raise StoreError(f"{source} could not be moved to {target}: {error.strerror}; check the store's rights and space") from error
+        raise StoreError(
+            f"{source} could not be moved to {target}: {error.strerror}; check the store's rights and space"
+        ) from error
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -106,7 +108,7 @@ def open_group(uri: str) -> zarr.Group:
     return zarr.open_group(open_store(uri, read_only=True), mode="r")
 
 
-def _filesystem(uri: str):  # noqa: ANN202 - fsspec's own types are loose
+def _filesystem(uri: str):
     from fsspec.core import url_to_fs
 
     return url_to_fs(uri)

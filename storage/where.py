@@ -72,7 +72,9 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
     while text[place:].strip():
         match = TOKEN.match(text, place)
         if match is None:
-            raise BadInputError(f"--where cannot be read at {text[place:].strip()[:20]!r}; write e.g. \"metric.psnr_db > 30 and flow = 'denoise'\"")
+            raise BadInputError(
+                f"--where cannot be read at {text[place:].strip()[:20]!r}; write e.g. \"metric.psnr_db > 30 and flow = 'denoise'\""
+            )
         kind = match.lastgroup or ""
         yield kind, match.group(kind), match.start(kind)
         place = match.end()

@@ -52,7 +52,9 @@ class Progress:
         eta = f"{left:.0f} s left" if left < 1e6 else "time left unknown"
         return f"{self.name}: {self.done} of {self.total} tiles, {rate:.2f} tiles/s, {self.bytes / elapsed / 1e6:.0f} MB/s, {eta}"
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar:
             self._bar.stop()
         if kind is None:

@@ -81,7 +81,7 @@ def run_stage(
     """
     name, run, started = name or step.__name__, runs.active(), time.monotonic()
     ledger = run.ledger if run else None
-    course = _Course({k: d for k, d in ledger.done(name).items()} if ledger else {})
+    course = _Course(ledger.done(name) if ledger else {})
     missing = [tile for tile in plan if label(tile) not in course.done]
     reused = len(plan) - len(missing)
     stage_id = ledger.open_stage(name, len(plan), reused) if ledger else None
@@ -197,7 +197,9 @@ def _raise_failures(name: str, course: _Course, total: int) -> None:
         ) from first
 
 
-def _close(ledger: Ledger | None, stage_id: int | None, course: _Course, status: str, error: BaseException | None = None) -> None:
+def _close(
+    ledger: Ledger | None, stage_id: int | None, course: _Course, status: str, error: BaseException | None = None
+) -> None:
     if ledger is None or stage_id is None:
         return
     done = course.done.values()

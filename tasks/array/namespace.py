@@ -38,7 +38,7 @@ def scipy_for(array: Any, name: str) -> Any:
     return import_module(f"cupyx.scipy.{name}" if _on_gpu(array) else f"scipy.{name}")
 
 
-def native(array: Any, package: str) -> Any:
+def native(array: Any, package: str | None) -> Any:
     """The compiled kernels of ``package`` for ``array``: its module ``_cpu`` (Numba) or ``_gpu`` (CUDA)."""
     return import_module(f"{package}._gpu" if _on_gpu(array) else f"{package}._cpu")
 

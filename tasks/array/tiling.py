@@ -32,9 +32,7 @@ class Tile:
     @property
     def trim(self) -> Region:
         """Where the core lies in the block that was read."""
-        return tuple(
-            slice(c.start - r.start, c.stop - r.start) for c, r in zip(self.core, self.read, strict=True)
-        )
+        return tuple(slice(c.start - r.start, c.stop - r.start) for c, r in zip(self.core, self.read, strict=True))
 
     def with_halo(self, halo: Halo) -> "Tile":
         """The same core, read with another halo."""

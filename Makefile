@@ -1,0 +1,62 @@
+# Two commands matter: `make run` shows what Nightloom does, `make test` proves it.
+
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+BIN := .venv/bin
+UV := UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode
+# What is installed is what requirements.lock pins, with its hashes checked.
+LOCKED := --constraint requirements.lock --verify-hashes
+HOME_FOR_RUN := $(CURDIR)/.nightloom
+
+.PHONY: run test check bench up lock clean faults gpu
+
+run: .venv/.run
+	@$(BIN)/python -m deployments.sample $(HOME_FOR_RUN)/inbox
+	@NIGHTLOOM_HOME=$(HOME_FOR_RUN) $(BIN)/nightloom run nightly
+	@$(BIN)/python -m deployments.sample --next-steps
+
+up: .venv/.run
+	@NIGHTLOOM_HOME=$(HOME_FOR_RUN) $(BIN)/nightloom up
+
+test: .venv/.test
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -q -m cudasim
+	$(BIN)/python -m pytest -q -m "not cudasim and not gpu and not gpu_cluster and not faults_long"
+
+check: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+bench: .venv/.test
+	for file in benchmarks/[a-z]*.py; do [ $$file = benchmarks/gpu.py ] || $(BIN)/python $$file || exit 1; done
+
+faults: .venv/.test
+	$(BIN)/python -m pytest -q -m "faults_long"
+
+gpu: .venv/.test
+	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/python benchmarks/gpu.py
+
+lock: .venv/.uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra test --extra slurm --extra kubernetes --extra gpu pyproject.toml -o requirements-gpu.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra test --extra slurm --extra kubernetes -c requirements-gpu.lock pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .nightloom .pytest_cache .ruff_cache .hypothesis
+
+.venv/.uv:
+	@test -n "$(PYTHON)" || { echo "no Python was found; install Python 3.11, 3.12 or 3.13"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python %d.%d was found, 3.11 to 3.13 is needed: make PYTHON=/path/to/python3.11" % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	@touch $@
+
+.venv/.run: .venv/.uv requirements.lock pyproject.toml
+	$(UV) $(LOCKED) --editable . tensorly
+	@touch $@
+
+.venv/.test: .venv/.run
+	$(UV) $(LOCKED) --editable '.[test]'
+	@touch $@
