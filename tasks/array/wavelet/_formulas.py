@@ -14,5 +14,5 @@ def tap_offset(tap: int, n_taps: int, step: int) -> int:
 def bin_of(value, scale, n_bins: int) -> int:
     """Histogram bin of ``|value|``; the last bin takes everything beyond the others."""
     magnitude = value if value > 0 else -value
-    scaled = magnitude * scale
-    return int(scaled) if scaled < n_bins - 1 else n_bins - 1
+    index = int(magnitude * scale)
+    return index if index < n_bins - 1 else n_bins - 1
