@@ -9,7 +9,7 @@ import pandas as pd
 from tasks.array.namespace import native, to_host
 from tasks.search._formulas import CELL
 from tasks.search.dispersion import KDM
-from tasks.search.noise import Weights, fit_gain, rough_beam, rough_sigma, weigh
+from tasks.search.noise import Weights, fit_gain, is_point, rough_beam, rough_sigma, weigh
 from tasks.search.refine import REACH, Patch, Pulse, refine
 from tasks.search.sifting import Events, sift
 from tasks.search.significance import false_alarm_probability, independent_trials
@@ -160,17 +160,51 @@ def _patterns(valid: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _calibrate(data: _Observation) -> tuple[list[_Group], Weights]:
-    """Baseline of every pixel, weights of every image: two passes over the data, three where the gain drifts."""
-    n_time = data.x.shape[0]
+    """Baseline of every pixel and weight of every image; again without what was excised, until nothing more is."""
     patterns = data.patterns or [(slice(0, data.x.shape[2]), data.valid)]
-    sigma, gain = rough_sigma(data.x, data.valid), np.ones(n_time)
+    sigma, flags = rough_sigma(data.x, data.valid), np.zeros_like(data.valid)
+    for last in (False, False, True):
+        kept = [(pixels, valid & ~flags) for pixels, valid in patterns]
+        surveyed, gain = _level(data, kept, sigma)
+        weights = weigh(surveyed.power, surveyed.count, sigma, data.valid & ~flags)
+        groups = [_Group(pixels, valid, level) for (pixels, valid), level in zip(kept, surveyed.levels, strict=True)]
+        new = _spare_bursts(data, groups, Weights(weights.u, gain, weights.flags))
+        if last or not new.any():
+            break
+        flags = flags | new
+    return groups, Weights(np.where(flags, 0.0, weights.u), gain, flags)
+
+
+def _level(data: _Observation, patterns, sigma: np.ndarray) -> "tuple[_Survey, np.ndarray]":
+    """Survey the cube; where steady sources show a gain drift, survey it again with the gain divided out."""
+    gain = np.ones(data.x.shape[0])
     surveyed = _survey(data, patterns, gain, sigma)
-    gain = fit_gain(surveyed.pattern, surveyed.source, data.valid)
-    if (gain != 1).any():
-        surveyed = _survey(data, patterns, gain, sigma)
-    weights = weigh(surveyed.power, surveyed.count, sigma, data.valid)
-    groups = [_Group(pixels, valid, level) for (pixels, valid), level in zip(patterns, surveyed.levels, strict=True)]
-    return groups, Weights(weights.u, gain, weights.flags)
+    gain = fit_gain(surveyed.pattern, surveyed.source, surveyed.count > 0)
+    return (_survey(data, patterns, gain, sigma) if (gain != 1).any() else surveyed), gain
+
+
+def _spare_bursts(data: _Observation, groups: list[_Group], weights: Weights) -> np.ndarray:
+    """The flags without those set by a bright point source."""
+    flags = weights.flags.copy()
+    for t in np.flatnonzero(flags.any(1)):
+        channels = np.flatnonzero(flags[t])
+        images = _images(data, groups, weights, t, channels)
+        if len(channels) > flags.shape[1] // 2:
+            flags[t] &= not is_point(images.sum(0))
+        else:
+            flags[t, channels] = [not is_point(image) for image in images]
+    return flags
+
+
+def _images(data: _Observation, groups: list[_Group], weights: Weights, t: int, channels: np.ndarray) -> np.ndarray:
+    """Weighted residual images (channel, pixel) of one time."""
+    out = np.zeros((len(channels), data.x.shape[2]))
+    for group in groups:
+        x = to_host(data.x[t][channels][:, group.pixels]).astype(np.float64)
+        residual = x / weights.gain[t] - to_host(group.level[channels])
+        weight = (weights.u * group.valid)[t, channels, None]
+        out[:, group.pixels] = np.where(weight > 0, residual, 0.0) * weight
+    return out
 
 
 @dataclass

@@ -13,6 +13,9 @@ KNOT = 256
 """Spacing of the knots between which gain and noise vary linearly [samples]; a shorter cube gets one straight line."""
 
 SCAN_PIXELS, SCAN_TIMES = 4096, 512
+POINT = 8.0
+"""Peak over scatter of an image that is a point source: patterns of interference reach 1.5, noise 5."""
+
 LIMIT = 6.0
 """Interference is what exceeds the noise of the image statistic by this many of its standard deviations."""
 
@@ -24,7 +27,7 @@ class Weights:
     Attributes
     ----------
     u : (time, channel) float64 array
-        1/sigma^2 of a sample; zero where masked or flagged.
+        1/sigma^2 of a sample; zero where masked.
     gain : (time,) float64 array
         Divides the samples; 1 where there is no steady source to measure it.
     flags : (time, channel) bool array
@@ -71,13 +74,24 @@ def fit_gain(pattern: np.ndarray, source: np.ndarray, valid: np.ndarray) -> np.n
 
     ``pattern`` and ``source`` are those of `survey`. Without a source bright enough to tell, the gain is 1.
     """
-    weight = (valid * source).sum(1)
-    rate = np.divide((pattern * valid).sum(1), weight, out=np.zeros(len(weight)), where=weight > 0)
-    if not weight.any():
-        return np.ones(len(weight))
-    model = _fit_knots(rate, weight > 0)
-    error = _spread(rate - model) * np.sqrt(2 / max(1, min(KNOT, (weight > 0).sum())))
-    return 1 + model if np.abs(model).max() > 5 * error else np.ones(len(weight))
+    typical = np.median(source[valid.any(0)]) if valid.any() else 0.0
+    weight = valid * np.minimum(source, 3 * typical)  # a source is seen in most channels; interference is not
+    total = weight.sum(1)
+    if not total.any():
+        return np.ones(len(total))
+    rates = np.divide(pattern, source, out=np.zeros(pattern.shape), where=(source > 0) & valid)
+    rate = _weighted_median(rates, weight)
+    model = _fit_knots(rate, total > 0)
+    error = _spread(rate - model) * np.sqrt(2 / max(1, min(KNOT, (total > 0).sum())))
+    return 1 + model if np.abs(model).max() > 5 * error else np.ones(len(total))
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Median along the last axis; rows without weight give their first value."""
+    order = np.argsort(values, axis=1)
+    share = np.cumsum(np.take_along_axis(weights, order, 1), 1)
+    middle = (share < 0.5 * share[:, -1:]).sum(1)
+    return np.take_along_axis(values, np.take_along_axis(order, middle[:, None], 1), 1)[:, 0]
 
 
 def weigh(power: np.ndarray, n_pixel: np.ndarray, sigma: np.ndarray, valid: np.ndarray) -> Weights:
@@ -99,8 +113,14 @@ def weigh(power: np.ndarray, n_pixel: np.ndarray, sigma: np.ndarray, valid: np.n
     alive = valid & (sigma > 0) & (square > 0)
     flags, model = _interference(deviation, alive)
     noise = model * sigma
-    u = np.where(alive & ~flags & (noise > 0), 1 / np.where(noise > 0, noise, 1.0) ** 2, 0.0)
+    u = np.where(alive & (noise > 0), 1 / np.where(noise > 0, noise, 1.0) ** 2, 0.0)
     return Weights(u, np.ones(len(power)), flags & valid)
+
+
+def is_point(image: np.ndarray) -> bool:
+    """Whether one spot outshines an image: then its power is a burst with its sidelobes, not interference."""
+    peak = np.abs(image).max(initial=0.0)
+    return bool(peak > POINT * _spread(image))
 
 
 def _interference(deviation: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
