@@ -155,6 +155,10 @@ def main() -> None:
         _say(str(error), as_json, code=1)
     except KeyboardInterrupt:
         _say("cancelled", as_json, code=1)
+    except Exception as error:  # noqa: BLE001 - not foreseen: say so, and how to see more
+        if os.environ.get("NIGHTLOOM_DEBUG"):
+            raise
+        _say(f"unexpected {type(error).__name__}: {error}; --debug before the command shows where", as_json, code=1)
 
 
 def _validation_line(error: Any) -> str:

@@ -1,6 +1,7 @@
 """Running and planning a flow from the command line."""
 
 import logging
+import os
 import types
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from flows._settings import apply_prefect_environment
 from storage.errors import BadInputError, UnknownNameError
 from storage.parameters import Parameters
 from storage.summary import RunSummary
+
+log = logging.getLogger("nightloom")
 
 
 def parameters(flow: str, assignments: list[str] | None, file: Path | None, *, force: bool) -> Parameters:
@@ -59,12 +62,27 @@ def run(flow: str, params: Parameters) -> RunSummary:
     """Run ``flow`` in this process; a completed run of the same work is returned without starting Prefect."""
     from flows._sources import already_done
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("nightloom").setLevel(logging.INFO)
+    _quieten()
     done = already_done(flow, params) if flow != "nightly" else None
     if done is not None:
         return done
+    log.info("%s: starting, the first tile follows in a few seconds", flow)
     return load(flow).flow(params)
+
+
+def _quieten() -> None:
+    """Our own lines and Prefect's warnings; a foreseen failure is one sentence, so tracebacks only with --debug."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("nightloom").setLevel(logging.INFO)
+    logging.getLogger("prefect").addFilter(lambda record: "temporary server" not in record.getMessage())
+    if "NIGHTLOOM_DEBUG" not in os.environ:
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).addFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def plan(flow: str, params: Parameters) -> dict[str, Any]:

@@ -23,8 +23,6 @@ DASK = {
     "distributed.scheduler.allowed-failures": 1,
     "distributed.comm.timeouts.connect": "60s",
     "distributed.worker.daemon": True,
-    "distributed.admin.log-format": "%(name)s - %(levelname)s - %(message)s",
-    "distributed.logging": {"distributed": "error"},
 }
 
 
@@ -40,6 +38,8 @@ def cluster(kind: str | None = None) -> Iterator[Any]:
     except ValueError:
         pass
     kind = kind or settings().cluster
+    # Dask tells of every worker that comes and goes; a person wants to hear only of what is wrong.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     with dask.config.set(DASK):
         if kind.startswith(("tcp://", "tls://")):
             with Client(kind, security=_security(kind)) as client:
@@ -83,7 +83,7 @@ def _cpu() -> Any:
         threads_per_worker=1,
         resources={"GPU": 1},
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         local_directory=str(settings().home / "dask"),
         env=_worker_environment(threads=1),
         silence_logs=logging.ERROR,
@@ -99,7 +99,7 @@ def _cuda() -> Any:
         rmm_pool_size=0.7,
         pre_import="cupy",
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         local_directory=str(settings().home / "dask"),
         env=_worker_environment(threads=max(1, cores() // max(1, gpu_count()))),
         # CuPy takes its memory from the same RMM pool as everything else on the worker.
