@@ -30,10 +30,21 @@ def reader_for(path: Path | str) -> str:
         raise Unreadable(
             f"{_name(path)} is not local, expected a Zarr store whose name ends in .zarr; copy it here first"
         )
-    for name, reader in READERS.items():
-        if (address.is_dir() or address.is_file()) and reader.accepts(address):  # opening a pipe would wait for ever
-            return name
-    raise Unreadable(f"{_name(path)} {_why_not(address)}")
+    name = _accepting(address)
+    if name is None:
+        raise Unreadable(f"{_name(path)} {_why_not(address)}")
+    return name
+
+
+def is_known(path: Path) -> bool:
+    """Whether some reader accepts ``path``."""
+    return _accepting(path) is not None
+
+
+def _accepting(path: Path) -> str | None:
+    if not (path.is_dir() or path.is_file()):  # opening a pipe would wait for ever
+        return None
+    return next((name for name, reader in READERS.items() if reader.accepts(path)), None)
 
 
 def address_of(path: Path | str) -> Path | str:
@@ -51,7 +62,7 @@ def open_source(path: Path | str, variable: str | None = None) -> Source:
         return READERS[reader].open(address_of(path), variable)
     except Unreadable as error:
         raise Unreadable(f"{_name(path)}: {error}") from error
-    except Exception as error:  # noqa: BLE001  libraries raise what they like on damaged files
+    except Exception as error:
         raise Unreadable(f"{_name(path)} looks like {reader} but cannot be read: {_sentence(error)}") from error
 
 

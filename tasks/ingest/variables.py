@@ -227,6 +227,9 @@ def _spectral(header: Header, variables: Mapping[str, Variable], cube: Variable,
 
 def _radio(header: Header, variables: Mapping[str, Variable], cube: Variable, order: tuple) -> Header:
     found = _vector(variables, _FREQ, cube, order, "channel")
+    centres = _coordinate(variables, cube, order, "channel")
+    if found is None and centres is not None:
+        found = ("channel", centres)
     if found is None:
         raise Unreadable(
             "the cube has time and channel axes but no frequencies; store the channel centres beside it "

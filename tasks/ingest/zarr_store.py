@@ -38,8 +38,8 @@ def accepts(path: Path | str) -> bool:
 
 
 def files(path: Path | str) -> list[Path]:
-    """Every file of a local store, sorted, links not followed; none of a remote one."""
-    return [] if isinstance(path, str) else sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())
+    """The store's folder, which counts as one; nothing of a remote one."""
+    return [] if isinstance(path, str) else [path]
 
 
 def open(path: Path | str, variable: str | None = None) -> Source:
