@@ -27,7 +27,7 @@ SILENCE = timedelta(seconds=90)
 ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Paused", "Suspended", "AwaitingRetry")
 CONFIG_KEYS = ("description", "schedule", "parameters", "concurrency", "tags")
 
-COMMAND = "python -m prefect.engine"
+COMMAND = "python -m deployments.engine"
 """How the worker runs a flow. Given, it is one process; left out, Prefect puts a supervisor with its own imports before it."""
 
 

@@ -81,6 +81,7 @@ def up(port: int, *, say: Callable[[str], None] = print) -> None:
 
     host = os.environ.get("PREFECT_SERVER_API_HOST", LOOPBACK)
     refuse_open_door(host)
+    settings().inbox.mkdir(parents=True, exist_ok=True)
     front = server(host, port)
     os.environ["PREFECT_API_URL"] = front.environment["PREFECT_API_URL"]
     with supervisor() as watched, _termination_as_interrupt():
