@@ -41,9 +41,16 @@ def detect(y, delays, steps, norm, first):
     n_whole = (delays.shape[1] - (delays & 1).sum(1)).astype(np.int32)
     shape = (norm.shape[2] // CELL, y.shape[2])
     best, code = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
-    sizes = _box_sizes(steps)
-    _detect(y, delays, order, n_whole, steps, sizes, norm, first, best, code, 4 * numba.get_num_threads())
+    _detect(y, delays, order, n_whole, steps, _box_sizes(steps), norm, _active_cells(norm), first, best, code,
+            4 * numba.get_num_threads())
     return best, code
+
+
+def _active_cells(norm):
+    """First and last + 1 cell of each DM that holds a trial with enough data."""
+    active = (norm > 0).any(1).reshape(norm.shape[0], -1, CELL).any(2)
+    first, last = active.argmax(1), active.shape[1] - active[:, ::-1].argmax(1)
+    return np.where(active.any(1)[:, None], np.stack([first, last], 1), 0).astype(np.int64)
 
 
 def _box_sizes(steps):
@@ -54,7 +61,7 @@ def _box_sizes(steps):
 
 
 @parallel_jit
-def _detect(y, delays, order, n_whole, steps, sizes, norm, first, best, code, n_workers):
+def _detect(y, delays, order, n_whole, steps, sizes, norm, active, first, best, code, n_workers):
     n_time, n_channel, n_pixel = y.shape
     n_cell = best.shape[0]
     n_across = (n_pixel + LANES - 1) // LANES
@@ -77,8 +84,11 @@ def _detect(y, delays, order, n_whole, steps, sizes, norm, first, best, code, n_
             top[:] = 0
             tag[:] = 0
             for dm in range(delays.shape[0]):
-                _dedisperse(tile, delays[dm], order[dm], n_whole[dm], cells * CELL + longest - 1, half, box[0])
-                _boxes(box, steps, sizes, norm[dm], dm, cell0 * CELL, cells, longest, top, tag)
+                low, high = max(active[dm, 0] - cell0, 0), min(active[dm, 1] - cell0, cells)
+                if low < high:
+                    n = (high - low) * CELL + longest - 1
+                    _dedisperse(tile[low * CELL :], delays[dm], order[dm], n_whole[dm], n, half, box[0])
+                    _boxes(box, steps, sizes, norm[dm], dm, cell0 + low, n, top[low:high], tag[low:high])
             for i in range(cells):
                 for lane in range(width):
                     best[cell0 + i, p0 + lane] = top[i, lane]
@@ -134,21 +144,21 @@ def _shift_and_sum(tile, delay, channels, n, out):
 
 
 @jit
-def _boxes(box, steps, sizes, norm, dm, t0, cells, longest, top, tag):
+def _boxes(box, steps, sizes, norm, dm, cell0, n, top, tag):
     n_width = norm.shape[0]
     for i in range(steps.shape[0]):
         first, second, shift, trial = steps[i, 0], steps[i, 1], steps[i, 2], steps[i, 3]
         if i > 0:
-            for t in range(cells * CELL + longest - sizes[i]):
+            for t in range(n + 1 - sizes[i]):
                 row, a, b = box[i, t], box[first, t], box[second, t + shift]
                 for lane in range(LANES):
                     row[lane] = a[lane] + b[lane]
         if trial >= 0:
             base = (dm * n_width + trial) * CELL
-            for cell in range(cells):
+            for cell in range(top.shape[0]):
                 best, mark = top[cell], tag[cell]
                 for k in range(CELL):
-                    scale = norm[trial, t0 + cell * CELL + k]
+                    scale = norm[trial, (cell0 + cell) * CELL + k]
                     if scale > 0:
                         row, label = box[i, cell * CELL + k], np.int32(base + k)
                         for lane in range(LANES):
@@ -159,55 +169,47 @@ def _boxes(box, steps, sizes, norm, dm, t0, cells, longest, top, tag):
 
 
 @jit
-def normalise(u, totals, delays, steps, first, n_start, minimum, norm):
+def normalise(u, totals, typical, delays, steps, first, minimum, norm):
     """Fill ``norm`` (dm, width, start) with 1/sqrt(variance) of each trial's weighted sum, after baseline removal.
 
-    ``u`` (time, channel) float64 are the weights 1/sigma^2, zero where masked; ``totals`` (channel,) their sums over
-    the stretch whose mean level was subtracted. A trial that holds less than ``minimum`` of the information that the
-    same trial would have without gaps and edges gets 0.
+    ``u`` (time, channel) are the weights 1/sigma^2, zero where masked; ``totals`` (time, channel) their sums over the
+    stretch whose mean level was subtracted from that sample; ``typical`` (channel,) the weight of an average sample. A
+    trial with less than ``minimum`` of the information it would have at typical weights gets 0. All float64.
     """
-    n_channel = u.shape[1]
-    n_rows = n_start + delays.max() // 2 + 2
-    typical = np.zeros(n_channel)
-    for c in range(n_channel):
-        good = u[u[:, c] > 0, c]
-        if good.size:
-            typical[c] = np.median(good)
+    n_channel, n_start = u.shape[1], norm.shape[2]
     sizes = np.ones(len(steps), np.int64)
     for i in range(1, len(steps)):
         sizes[i] = sizes[steps[i, 0]] + sizes[steps[i, 1]]
-    n_all = n_rows + sizes.max()
-    boxes = np.zeros((len(steps), n_channel, n_all))
+    n_rows = n_start + delays.max() // 2 + 2 + sizes.max()
+    boxes = np.zeros((len(steps), n_channel, n_rows))
     for c in range(n_channel):
-        for k in range(n_all):
-            t = first + k
-            boxes[0, c, k] = u[t, c] if 0 <= t < u.shape[0] else 0.0
+        for k in range(max(0, -first), min(n_rows, len(u) - first)):
+            boxes[0, c, k] = u[first + k, c]
         for i in range(1, len(steps)):
-            for k in range(n_all - sizes[i] + 1):
+            for k in range(n_rows - sizes[i] + 1):
                 boxes[i, c, k] = boxes[steps[i, 0], c, k] + boxes[steps[i, 1], c, k + steps[i, 2]]
+    energy, lost = np.zeros(n_start), np.zeros(n_start)
     for dm in range(delays.shape[0]):
         for i in range(len(steps)):
             if steps[i, 3] < 0:
                 continue
-            whole = 0.0
+            whole, energy[:], lost[:] = 0.0, 0.0, 0.0
             for c in range(n_channel):
                 whole += typical[c] * (sizes[i] - 0.5 * (delays[dm, c] & 1))
-            for k in range(n_start):
-                energy = lost = 0.0
-                for c in range(n_channel):
+                for k in range(n_start):
                     j = k + delays[dm, c] // 2
-                    sum1 = boxes[i, c, j]
+                    mean = boxes[i, c, j]
+                    square = mean
                     if delays[dm, c] & 1:
-                        sum2 = boxes[i, c, j + 1]
-                        mean = 0.5 * (sum1 + sum2)
-                        energy += mean - 0.25 * (boxes[0, c, j] + boxes[0, c, j + sizes[i]])
-                    else:
-                        mean = sum1
-                        energy += mean
-                    if totals[c] > 0:
-                        lost += mean * mean / totals[c]
-                variance = energy - lost
-                enough = energy >= minimum * whole and variance > 0.1 * energy
+                        mean = 0.5 * (mean + boxes[i, c, j + 1])
+                        square = mean - 0.25 * (boxes[0, c, j] + boxes[0, c, j + sizes[i]])
+                    energy[k] += square
+                    total = totals[min(max(0, first + j), len(totals) - 1), c]
+                    if total > 0:
+                        lost[k] += mean * mean / total
+            for k in range(n_start):
+                variance = energy[k] - lost[k]
+                enough = energy[k] >= minimum * whole and variance > 0.1 * energy[k]
                 norm[dm, steps[i, 3], k] = 1 / np.sqrt(variance) if enough else 0.0
 
 

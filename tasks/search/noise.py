@@ -12,7 +12,7 @@ from tasks.search._formulas import CLIP, QUANTUM
 KNOT = 256
 """Spacing of the knots between which gain and noise vary linearly [samples]; a shorter cube gets one straight line."""
 
-SCAN_PIXELS, SCAN_TIMES = 4096, 512
+SCAN_PIXELS, SCAN_RUN = 4096, 32
 POINT = 8.0
 """Peak over scatter of an image that is a point source: patterns of interference reach 1.5, noise 5."""
 
@@ -39,27 +39,33 @@ class Weights:
     flags: np.ndarray
 
 
-def rough_sigma(x: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Noise per channel from differences of neighbouring samples of a fixed subset of pixels (time, channel, pixel)."""
-    stride = max(1, x.shape[2] // SCAN_PIXELS)
-    sigma = np.zeros(x.shape[1])
-    for c in range(x.shape[1]):
+def scan_times(n_time: int) -> np.ndarray:
+    """Times of the images that tell the rough noise: all of a short stretch, four runs of a long one."""
+    if n_time <= 4 * SCAN_RUN:
+        return np.arange(n_time)
+    return (np.linspace(0, n_time - SCAN_RUN, 4).astype(int)[:, None] + np.arange(SCAN_RUN)).ravel()
+
+
+def rough_sigma(sample: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Noise per channel from differences of neighbouring images (time, channel, y, x) of `scan_times`."""
+    flat = sample.reshape(*sample.shape[:2], -1)
+    stride = max(1, flat.shape[2] // SCAN_PIXELS)
+    sigma = np.zeros(flat.shape[1])
+    for c in range(flat.shape[1]):
         times = np.flatnonzero(valid[1:, c] & valid[:-1, c])
-        times = times[:: max(1, len(times) // SCAN_TIMES)][:SCAN_TIMES]
-        if len(times):
-            steps = np.abs(x[times + 1, c, ::stride].astype(np.float32) - x[times, c, ::stride].astype(np.float32))
-            steps = steps[steps > 0]  # pixels that never vary (blanked, padded) say nothing about the noise
-            sigma[c] = np.median(steps) / (0.6744897501960817 * np.sqrt(2)) if steps.size else 0.0
+        steps = np.abs(flat[times + 1, c, ::stride].astype(np.float32) - flat[times, c, ::stride].astype(np.float32))
+        steps = steps[steps > 0]  # pixels that never vary (blanked, padded) say nothing about the noise
+        sigma[c] = np.median(steps) / (0.6744897501960817 * np.sqrt(2)) if steps.size else 0.0
     return sigma
 
 
-def rough_beam(x: np.ndarray, shape: tuple[int, int], valid: np.ndarray) -> float:
+def rough_beam(sample: np.ndarray, valid: np.ndarray) -> float:
     """FWHM [pixels] of the Gaussian whose correlation between neighbouring pixels is that of the noise."""
     products = np.zeros(2)
-    for c in range(0, x.shape[1], max(1, x.shape[1] // 4)):
+    for c in range(0, sample.shape[1], max(1, sample.shape[1] // 4)):
         times = np.flatnonzero(valid[1:, c] & valid[:-1, c])
         for t in times[:: max(1, len(times) // 8)][:8]:
-            image = (x[t + 1, c].astype(np.float32) - x[t, c].astype(np.float32)).reshape(shape)[:512, :512]
+            image = sample[t + 1, c, :512, :512].astype(np.float32) - sample[t, c, :512, :512].astype(np.float32)
             image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
             limit = 4 * np.median(np.abs(image))
             image = np.clip(image, -limit, limit)

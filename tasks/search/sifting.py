@@ -29,9 +29,14 @@ class Events:
     dm: np.ndarray
     width: np.ndarray
 
+    @property
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """The columns in the order of the fields."""
+        return tuple(getattr(self, name) for name in self.__dataclass_fields__)
+
     def take(self, index: np.ndarray) -> "Events":
         """The events at ``index``, in its order."""
-        return Events(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+        return Events(*(column[index] for column in self.columns))
 
     def sorted(self) -> "Events":
         """Strongest first; ties in a fixed order, whatever order the events came in."""

@@ -1,0 +1,129 @@
+"""Calibrate a stretch of data: repeat the survey until gain, interference and baseline agree with each other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.array.namespace import native, to_host
+from tasks.search.noise import Weights, fit_gain, is_point, weigh
+
+STRETCH = 8192
+"""Samples whose mean level is one baseline: long against the widest pulse, short against a night. The stretches lie on
+a fixed lattice from the first sample, so that nothing depends on how the data were chunked."""
+
+PASSES = 4
+
+Patterns = list[tuple[Any, np.ndarray]]
+"""Pixels (slice or indices) and the (time, channel) samples valid in all of them."""
+
+
+def stretches(n_time: int) -> list[slice]:
+    """The stretches of ``n_time`` samples; a last one shorter than half joins its neighbour."""
+    n = max(1, (n_time + STRETCH // 2) // STRETCH)
+    return [slice(i * STRETCH, (i + 1) * STRETCH if i < n - 1 else n_time) for i in range(n)]
+
+
+@dataclass
+class Sums:
+    """What one pass adds up over the pixels (see `_cpu.survey`): whole numbers, so any order gives the same."""
+
+    power: np.ndarray
+    pattern: np.ndarray
+    source: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def zeros(cls, n_time: int, n_channel: int) -> "Sums":
+        """Sums over no pixels."""
+        return cls(*np.zeros((2, n_time, n_channel)), np.zeros(n_channel), np.zeros((n_time, n_channel)))
+
+    def add(self, other: "Sums") -> None:
+        """Take the pixels of ``other`` in."""
+        for name in self.__dataclass_fields__:
+            getattr(self, name).__iadd__(getattr(other, name))
+
+
+def patterns(valid: np.ndarray, per_pixel: np.ndarray | None, n_pixel: int) -> Patterns:
+    """Group pixels by mask: one group where no mask differs, none for pixels that are never valid.
+
+    ``valid`` is (time, channel), ``per_pixel`` (time, channel, pixel).
+    """
+    if per_pixel is None:
+        return [(slice(0, n_pixel), valid)]
+    both = per_pixel & valid[:, :, None]
+    packed = np.ascontiguousarray(np.packbits(both.reshape(-1, n_pixel), axis=0).T)
+    _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    found = [(np.flatnonzero(inverse.ravel() == i), both[:, :, p]) for i, p in enumerate(first) if both[:, :, p].any()]
+    return found if len(found) != 1 or len(found[0][0]) < n_pixel else [(slice(0, n_pixel), found[0][1])]
+
+
+def survey(x: Any, groups: Patterns, flags: np.ndarray, gain: np.ndarray, sigma: np.ndarray) -> tuple[Any, Sums]:
+    """Baseline (channel, pixel) and sums of ``x`` (time, channel, pixel), without the flagged samples."""
+    kernels, total, levels = native(x, __package__), Sums.zeros(*x.shape[:2]), None
+    for pixels, valid in groups:
+        kept = valid & ~flags
+        part = x if isinstance(pixels, slice) else x[:, :, pixels]
+        level, *sums = kernels.survey(part, kept, gain, sigma)
+        total.add(Sums(*sums, kept * float(part.shape[2])))
+        if isinstance(pixels, slice):
+            return level, total
+        levels = np.zeros(x.shape[1:], np.float32) if levels is None else levels
+        levels[:, pixels] = level
+    return np.zeros(x.shape[1:], np.float32) if levels is None else levels, total
+
+
+def calibrate(
+    sigma: np.ndarray,
+    valid: np.ndarray,
+    run_survey: Callable[[np.ndarray, np.ndarray], Sums],
+    images: Callable[[int, np.ndarray, np.ndarray], np.ndarray],
+) -> Weights:
+    """Gain, flags and weights of one stretch.
+
+    Parameters
+    ----------
+    sigma : (channel,) float array
+        Rough noise.
+    valid : (time, channel) bool array
+    run_survey : function of (gain, flags)
+        Surveys all pixels with them; its last call leaves the baseline that belongs to the result.
+    images : function of (time, channels, gain)
+        Residual images (channel, pixel) at one time.
+    """
+    gain, flags = np.ones(len(valid)), np.zeros_like(valid)
+    for attempt in range(PASSES):
+        sums = run_survey(gain, flags)
+        correction = fit_gain(sums.pattern, sums.source, sums.count > 0)
+        weights = weigh(sums.power, sums.count, sigma, valid & ~flags)
+        if attempt == PASSES - 1:
+            break
+        if attempt < 2 and np.abs(correction - 1).max() > 1e-3:
+            gain = gain * correction
+            continue
+        new = _spare_bursts(weights, lambda t, channels: images(t, channels, gain))  # noqa: B023
+        if not new.any():
+            break
+        flags = flags | new
+    return Weights(np.where(flags, 0.0, weights.u), gain, flags)
+
+
+def _spare_bursts(weights: Weights, images: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+    """The new flags without those that a bright point source set."""
+    flags = weights.flags.copy()
+    for t in np.flatnonzero(flags.any(1)):
+        channels = np.flatnonzero(flags[t])
+        residual = images(int(t), channels) * weights.u[t, channels, None]
+        if len(channels) > flags.shape[1] // 2:
+            flags[t] &= not is_point(residual.sum(0))
+        else:
+            flags[t, channels] = [not is_point(image) for image in residual]
+    return flags
+
+
+def residual_images(x: Any, level: Any, per_pixel: np.ndarray | None, gain: float) -> np.ndarray:
+    """Residuals (channel, pixel) of one time; zero where masked or not finite."""
+    residual = to_host(x).astype(np.float64) / gain - to_host(level)
+    usable = np.isfinite(residual) if per_pixel is None else np.isfinite(residual) & per_pixel
+    return np.where(usable, residual, 0.0)
