@@ -1,14 +1,14 @@
 """HyRes: sparse wavelet coefficients of a low-rank scene, with every parameter chosen by Stein's risk estimate."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tasks.array.tiling import Tile
 from tasks.denoise.scene import SceneModel
-from tasks.denoise.scores import back_project
-from tasks.denoise.shrinkage import Shrinkage, count_magnitudes, halo_for, shrink, solve_thresholds
+from tasks.denoise.scores import back_project, band_error
+from tasks.denoise.shrinkage import Shrinkage, count_magnitudes, counts_shape, halo_for, shrink, solve_thresholds
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,27 @@ class HyRes:
     """
 
     rank: int | None = None
+    rounds: ClassVar[int] = 1
+
+    def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
+        """Shape of what `survey` returns."""
+        return counts_shape(scene.n_component, scene.shape)
 
     def halo(self, scene: SceneModel) -> int:
         """Pixels of scores needed around a core."""
         return halo_for(scene.shape, scene.gaps)
 
-    def survey(self, scores: Any, tile: Tile, scene: SceneModel) -> np.ndarray:
+    def survey(self, scores: Any, tile: Tile, scene: SceneModel, plan: Shrinkage | None = None) -> np.ndarray:
         """This tile's part of what `solve` needs; parts add up."""
         return count_magnitudes(scores, tile, scene.gaps)
 
-    def solve(self, parts: np.ndarray, scene: SceneModel) -> Shrinkage:
+    def solve(self, parts: np.ndarray, scene: SceneModel, plan: Shrinkage | None = None) -> Shrinkage:
         """Thresholds and rank of the whole scene from the sum of all parts."""
         return solve_thresholds(parts, scene.eigenvalues, self.rank)
+
+    def expected_error(self, scene: SceneModel, plan: Shrinkage) -> np.ndarray:
+        """Expected root mean square error of each band of the result, in the unit of the cube."""
+        return band_error(scene, plan.risk)
 
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Shrinkage) -> Any:
         """The denoised core (y, x, band) of a tile."""

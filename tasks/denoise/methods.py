@@ -6,6 +6,9 @@ from importlib.util import find_spec
 from typing import Any
 
 METHODS = {
+    "fasthyde": "tasks.denoise.fasthyde:FastHyDe",
+    "fasthyin": "tasks.denoise.fasthyin:FastHyIn",
+    "l1hymixde": "tasks.denoise.l1hymixde:L1HyMixDe",
     "hyres": "tasks.denoise.hyres:HyRes",
 }
 """Typed name -> module:class. Its fields are the method's parameters."""

@@ -38,6 +38,30 @@ def merge(a: Moments, b: Moments) -> Moments:
     return Moments(**{f.name: rules.get(f.name, np.add)(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)})
 
 
+def packed_size(n_band: int) -> int:
+    """Length of packed moments."""
+    return 4 + 5 * n_band + 2 * n_band**2
+
+
+def packed(moments: Moments) -> np.ndarray:
+    """All numbers of ``moments`` in one float64 vector; counts are exact up to 2**53."""
+    return np.concatenate([np.ravel(np.asarray(getattr(moments, f.name), np.float64)) for f in fields(moments)])
+
+
+def unpacked(vector: np.ndarray, n_band: int) -> Moments:
+    """The moments that `packed` made into ``vector``."""
+    shapes = {"square": (n_band, n_band), "filled_square": (n_band, n_band)}
+    counts = ("count", "filled_count", "pixels", "empty")
+    values, start = {}, 0
+    for f in fields(Moments):
+        shape = () if f.name in counts else shapes.get(f.name, (n_band,))
+        stop = start + int(np.prod(shape))
+        part = vector[start:stop].reshape(shape)
+        values[f.name] = int(part) if f.name in counts else part
+        start = stop
+    return Moments(**values)
+
+
 def measure(block: Any, valid: Any, bands: np.ndarray) -> Moments:
     """Sum up one block.
 

@@ -44,7 +44,13 @@ class SceneModel:
         return (self.basis * np.where(self.used, self.sigma, 0.0)[:, None]).T
 
 
-def solve_scene(moments: Moments, bands: np.ndarray, shape: tuple[int, int], rank: int | None = None) -> SceneModel:
+def solve_scene(
+    moments: Moments,
+    bands: np.ndarray,
+    shape: tuple[int, int],
+    rank: int | None = None,
+    equal_noise: bool = False,
+) -> SceneModel:
     """Noise, whitening and subspace from the moments of all tiles.
 
     Parameters
@@ -57,6 +63,8 @@ def solve_scene(moments: Moments, bands: np.ndarray, shape: tuple[int, int], ran
         Size of the scene (y, x) [pixels].
     rank : int, optional
         Number of components; by default those whose variance noise alone would not reach (Marchenko & Pastur 1967).
+    equal_noise : bool
+        All bands share one noise: nothing is whitened, only scaled.
 
     Raises
     ------

@@ -95,3 +95,9 @@ def back_project(scores: Any, model: SceneModel) -> Any:
     spectra = flat @ backward
     spectra += xp.asarray(model.mean, xp.float32)
     return spectra.reshape(*scores.shape[:-1], -1)
+
+
+def band_error(scene: SceneModel, risk: np.ndarray) -> np.ndarray:
+    """Root mean square error of each band that errors of variance ``risk`` (component,) in the scores cause."""
+    basis = scene.basis[:, : len(risk)]
+    return scene.sigma * np.sqrt(basis**2 @ np.maximum(risk, 0.0))

@@ -24,7 +24,11 @@ MAX_LEVELS = 4
 
 @dataclass(frozen=True)
 class Shrinkage:
-    """What pass 3 needs besides the scene: ``thresholds`` (component, level, orientation) [sigma] of the kept ones."""
+    """What pass 3 needs besides the scene.
+
+    ``thresholds`` (component, level, orientation) [sigma] of the kept components; ``risk`` (component,), the expected
+    squared error of each component's scores per pixel, kept or dropped [sigma^2].
+    """
 
     thresholds: np.ndarray
     risk: np.ndarray
@@ -43,6 +47,11 @@ def levels_for(shape: tuple[int, int]) -> int:
 def halo_for(shape: tuple[int, int], gaps: bool) -> int:
     """Pixels of scores that `count_magnitudes` and `shrink` must see around a core."""
     return wavelet.reach(levels_for(shape)) + fill_reach(gaps)
+
+
+def counts_shape(n_component: int, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(component, level, orientation, bin) of a scene's counts."""
+    return n_component, levels_for(shape), 3, N_BINS
 
 
 def count_magnitudes(scores: Any, tile: Tile, gaps: bool) -> np.ndarray:
@@ -66,7 +75,7 @@ def count_magnitudes(scores: Any, tile: Tile, gaps: bool) -> np.ndarray:
     images, valid = surface(scores, tile, halo)
     core = tuple(slice(halo, n - halo) for n in valid.shape)
     weights = namespace(scores).ascontiguousarray(valid[core])
-    counts = np.zeros((len(images), n_levels, 3, N_BINS), np.int64)
+    counts = np.zeros(counts_shape(len(images), shape), np.int64)
     for component, image in enumerate(images):
         for level, (_, details) in enumerate(_analyses(image[None], n_levels)):
             inner = details[0][(slice(None), *core)]
@@ -146,11 +155,10 @@ def shrink(scores: Any, tile: Tile, gaps: bool, shrinkage: Shrinkage) -> Any:
 def _shrunk(image: Any, n_levels: int, thresholds: np.ndarray) -> Any:
     xp = namespace(image)
     low, high = (xp.asarray(taps) for taps in wavelet.filters())
-    coarse, pyramid = image, []
-    for coarse, details in _analyses(image, n_levels):
-        pyramid.append(details)
+    pyramid = list(_analyses(image, n_levels))
+    coarse = pyramid[-1][0] if pyramid else image
     for level in reversed(range(n_levels)):
-        details = pyramid.pop()
+        _, details = pyramid.pop()
         limit = xp.asarray(thresholds[level], xp.float32)[None, :, None, None]
         details -= xp.clip(details, -limit, limit)
         coarse = wavelet.synthesise(coarse, details, low, high, 2**level)

@@ -7,8 +7,8 @@ What `steps.py` maps over tiles, in order; everything between two passes happens
               moments = tree_reduce(parts, merge)       in tile order
               scene   = solve_scene(moments, bands, shape, method.rank)
     pass 2    project(block, valid, scene)              core only                      -> scores (y, x, component)
-    pass 2b   method.survey(scores, tile, scene)        scores with method.halo(scene) -> array
-              plan    = method.solve(tree_reduce(parts, add), scene)
+    pass 2b   method.survey(scores, tile, scene, plan)  scores with method.halo(scene) -> array of method.part_shape
+              plan    = method.solve(tree_reduce(parts, add), scene, plan)    ... method.rounds times, plan = None first
     pass 3    method.restore(scores, tile, scene, plan) scores with method.halo(scene) -> clean core (y, x, band)
 
 A tile's core may be any rectangle. The wavelets are undecimated, so there is no lattice to keep to; thresholds, rank
@@ -17,7 +17,6 @@ Blocks hold zero where a sample is not valid (`checks.checked_cube`); scores hol
 """
 
 from collections.abc import Iterator
-from operator import add
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,16 +41,29 @@ class ScoreMethod(Protocol):
         """Number of components, or None to find it."""
         ...
 
+    @property
+    def rounds(self) -> int:
+        """How many times the scores are surveyed."""
+        ...
+
+    def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
+        """Shape of what `survey` returns."""
+        ...
+
     def halo(self, scene: SceneModel) -> int:
         """Pixels of scores needed around a core."""
         ...
 
-    def survey(self, scores: Any, tile: Tile, scene: SceneModel) -> np.ndarray:
+    def survey(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> np.ndarray:
         """This tile's part of what `solve` needs; parts add up."""
         ...
 
-    def solve(self, parts: np.ndarray, scene: SceneModel) -> Any:
-        """What all tiles must share, from the sum of the parts."""
+    def solve(self, parts: np.ndarray, scene: SceneModel, plan: Any) -> Any:
+        """What all tiles must share, from the sum of the parts and the plan of the round before."""
+        ...
+
+    def expected_error(self, scene: SceneModel, plan: Any) -> np.ndarray:
+        """Expected root mean square error of each band of the result, in the unit of the cube."""
         ...
 
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> Any:
@@ -59,12 +71,12 @@ class ScoreMethod(Protocol):
         ...
 
 
-def survey_cube(cube: Any, valid: Any, rank: int | None = None) -> SceneModel:
+def survey_cube(cube: Any, valid: Any, rank: int | None = None, equal_noise: bool = False) -> SceneModel:
     """Pass 1 over a cube in memory, strip by strip."""
     bands = usable_bands(_seen(cube, valid))
     parts = [measure(cube[s], None if valid is None else valid[s], bands) for s in strips(cube.shape)]
     moments: Moments = tree_reduce(parts, merge)
-    return solve_scene(moments, bands, cube.shape[:2], rank)
+    return solve_scene(moments, bands, cube.shape[:2], rank, equal_noise)
 
 
 def project_cube(cube: Any, valid: Any, scene: SceneModel) -> Any:
@@ -78,10 +90,12 @@ def project_cube(cube: Any, valid: Any, scene: SceneModel) -> Any:
 
 def denoise_cube(method: ScoreMethod, cube: Any, valid: Any) -> Any:
     """All passes over a checked cube in memory, as one tile."""
-    scene = survey_cube(cube, valid, method.rank)
+    scene = survey_cube(cube, valid, method.rank, getattr(method, "equal_noise", False))
     scores = project_cube(cube, valid, scene)
     (tile,) = tiles(cube.shape[:2], cube.shape[:2], method.halo(scene))
-    plan = method.solve(tree_reduce([method.survey(scores, tile, scene)], add), scene)
+    plan = None
+    for _ in range(method.rounds):
+        plan = method.solve(method.survey(scores, tile, scene, plan), scene, plan)
     return method.restore(scores, tile, scene, plan)
 
 

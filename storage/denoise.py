@@ -1,0 +1,80 @@
+"""What denoising leaves behind: clean cubes with their noise, outlier masks; and the scratch arrays of its passes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from storage.layout import Coordinate, Layout, variable
+from storage.product import Product
+from storage.stores import open_group
+
+ARRAYS = ("cube", "valid", "outlier")
+"""Variables of a cube's group that are no coordinates."""
+
+
+def clean_cube(noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.ndarray, **attrs: Any) -> Layout:
+    """A denoised (y, x, band) cube like ``noisy``, its mask, and the noise of each band before and after."""
+    described = variable(("y", "x", "band"), noisy.shape, "float32", (edge, edge, noisy.shape[2]), **_meaning(noisy))
+    valid = replace(
+        described, dtype="bool", fill_value=False, attrs={"long_name": "whether the input could be trusted"}
+    )
+    units = noisy.attrs.get("units", "1")
+    noise = {
+        "sigma": Coordinate(("band",), sigma, {"units": units, "long_name": "noise of the input, standard deviation"}),
+        "sigma_after": Coordinate(
+            ("band",), sigma_after, {"units": units, "long_name": "expected error of the result, root mean square"}
+        ),
+    }
+    group = {"Conventions": "CF-1.11", **attrs}
+    return Layout("clean_cube", {"cube": described, "valid": valid}, coordinates_of(noisy) | noise, group)
+
+
+def outliers(noisy: Product, edge: int) -> Layout:
+    """Which samples of ``noisy`` no smooth scene with its noise explains: impulses, dead lines, stripes."""
+    cell = (edge, edge, noisy.shape[2])
+    outlier = variable(("y", "x", "band"), noisy.shape, "bool", cell, long_name="sample left out as an outlier")
+    return Layout("outliers", {"outlier": outlier}, coordinates_of(noisy), {"Conventions": "CF-1.11"})
+
+
+def parts(name: str, n_tile: int, shape: Sequence[int], dtype: str) -> Layout:
+    """Scratch: one array per tile, to be merged in the tiles' order."""
+    whole, cell = (n_tile, *shape), (1, *shape)
+    dims = ("tile", *(f"axis_{i}" for i in range(len(shape))))
+    return Layout(name, {"part": variable(dims, whole, dtype, cell, codec="lz4")})
+
+
+def moments(noisy: Product, edge: int, length: int) -> Layout:
+    """Scratch: ``length`` packed numbers for every tile of ``noisy``."""
+    return parts("moments", -(-noisy.shape[0] // edge) * -(-noisy.shape[1] // edge), (length,), "float64")
+
+
+def scores(shape: tuple[int, int], n_component: int, edge: int) -> Layout:
+    """Scratch: the scores of every pixel, NaN where it has no valid band."""
+    dims, whole = ("y", "x", "component"), (*shape, n_component)
+    described = variable(dims, whole, "float32", (edge, edge, n_component), codec="lz4")
+    return Layout("scores", {"scores": described})
+
+
+def scratch_cube(name: str, noisy: Product, edge: int) -> Layout:
+    """Scratch: a float32 cube like ``noisy``, NaN where a sample is not to be used."""
+    described = variable(("y", "x", "band"), noisy.shape, "float32", (edge, edge, noisy.shape[2]), codec="lz4")
+    return Layout(name, {"cube": described})
+
+
+def coordinates_of(product: Product) -> dict[str, Coordinate]:
+    """Every small array that lies beside a product's cube."""
+    group = open_group(product.uri)
+    found = {}
+    for name, array in group.arrays():
+        if name not in ARRAYS and name != product.variable:
+            attrs = {k: v for k, v in array.attrs.asdict().items() if k != "coordinates"}
+            found[name] = Coordinate(tuple(array.metadata.dimension_names or ()), np.asarray(array[...]), attrs)
+    return {name: c for name, c in found.items() if name not in ("sigma", "sigma_after")}
+
+
+def _meaning(noisy: Product) -> dict[str, Any]:
+    attrs = noisy.attrs
+    kept = {k: attrs[k] for k in ("grid_mapping",) if k in attrs}
+    return {"units": attrs.get("units", "1"), "long_name": f"{attrs.get('long_name', 'values')}, denoised", **kept}

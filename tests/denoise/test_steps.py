@@ -1,0 +1,128 @@
+"""The stages: the same answer as in memory, whatever the tiles; nothing else than their own region is written."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from storage import denoise as layouts
+from storage.layout import Coordinate, Layout, variable
+from storage.product import create
+from tasks.denoise import denoise, steps
+from tasks.denoise.hyres import HyRes
+from tasks.denoise.moments import packed, packed_size, unpacked
+from tasks.denoise.scene import solve_scene
+from tests.denoise.scenes import noisy, scene
+
+CUBE = noisy(scene(50, 37, 8, n_end=2))
+MASK = np.random.default_rng(4).random(CUBE.shape) > 0.01
+MASK[20:23, 30:33] = False
+
+
+def raw_cube(uri, cube=CUBE, mask=MASK, scale=1.0):
+    """A product as ingestion leaves it."""
+    parts = {"units": "W"} | ({} if scale == 1 else {"scale_factor": scale})
+    layout = Layout(
+        "raw_cube",
+        {
+            "cube": variable(("y", "x", "band"), cube.shape, cube.dtype, (16, 16, cube.shape[2]), **parts),
+            "valid": variable(("y", "x", "band"), cube.shape, "bool", (16, 16, cube.shape[2])),
+        },
+        {"band": Coordinate(("band",), np.linspace(400, 900, cube.shape[2]), {"units": "nm"})},
+    )
+    product = create(str(uri), layout)
+    whole = tuple(slice(0, n) for n in cube.shape)
+    product.write(whole, np.where(mask, cube, np.nan) if cube.dtype.kind == "f" else cube)
+    product["valid"].write(whole, mask)
+    return product
+
+
+def run_steps(folder, product, edge):
+    """What the flow does, without Prefect and without a database."""
+
+    def make(name, layout):
+        return create(str(folder / f"{name}_{edge}.zarr"), layout)
+
+    bands = steps.choose_bands.fn(product)
+    parts = make("moments", layouts.moments(product, edge, packed_size(len(bands))))
+    model = solve_scene(steps.survey.fn(product, parts, bands, edge), bands, product.shape[:2])
+    scores = make("scores", layouts.scores(model.shape, model.n_component, edge))
+    steps.project_scene.fn(product, scores, model)
+    plan = steps.survey_scores(make, scores, model, HyRes())
+    expected = HyRes().expected_error(model, plan)
+    clean = make("clean", layouts.clean_cube(product, edge, model.sigma, expected))
+    removed = steps.restore.fn(product, scores, clean, model, HyRes(), plan)
+    return clean, model, expected, removed
+
+
+@pytest.fixture(autouse=True)
+def plain_tasks(monkeypatch):
+    monkeypatch.setattr(steps, "measure_scores", steps.measure_scores.fn)
+
+
+@pytest.mark.parametrize("edge", [17, 64])
+def test_stages_give_what_memory_gives(tmp_path, edge):
+    clean, *_ = run_steps(tmp_path, raw_cube(tmp_path / "raw.zarr"), edge)
+    want = denoise(CUBE, "hyres", mask=MASK)
+    assert np.abs(clean.read() - want).max() <= 1e-5 * np.abs(want).max()
+    assert np.array_equal(clean["valid"].read(), MASK)
+
+
+def test_a_repeated_stage_changes_nothing(tmp_path):
+    product = raw_cube(tmp_path / "raw.zarr")
+    first = run_steps(tmp_path, product, 17)[0].read()
+    assert np.array_equal(run_steps(tmp_path, product, 17)[0].read(), first)
+
+
+def test_the_product_explains_itself(tmp_path):
+    clean, model, expected, removed = run_steps(tmp_path, raw_cube(tmp_path / "raw.zarr"), 64)
+    opened = xr.open_zarr(clean.uri, consolidated=False)
+
+    assert opened.cube.dims == ("y", "x", "band") and opened.cube.attrs["units"] == "W"
+    assert np.allclose(opened.band, np.linspace(400, 900, 8))
+    assert np.allclose(opened.sigma, model.sigma) and np.allclose(opened.sigma_after, expected)
+    assert (expected < model.sigma).all()
+    assert np.allclose(removed["residual_rms"], 0.03, rtol=0.15)
+    assert np.abs(removed["residual_correlation"]).max() < 0.15
+    numbers = steps.quality(model, expected, removed)
+    assert numbers["gain_db"] > 6 and numbers["n_used_bands"] == 8
+    assert steps.quicklook(raw_cube(tmp_path / "again.zarr"), clean, model.sigma, expected).startswith(b"\x89PNG")
+
+
+def test_expected_error_is_honest(tmp_path):
+    truth = scene(64, 64, 24)
+    product = raw_cube(tmp_path / "raw.zarr", noisy(truth), np.ones(truth.shape, bool))
+    clean, _, expected, _ = run_steps(tmp_path, product, 64)
+    actual = np.sqrt(((clean.read() - truth) ** 2).mean((0, 1)))
+    assert np.allclose(np.median(expected / actual), 1, atol=0.35)
+
+
+def test_scaled_integers_are_read_in_their_unit(tmp_path):
+    stored = np.rint(CUBE * 1e4).clip(0).astype(np.uint16)
+    clean, *_ = run_steps(tmp_path, raw_cube(tmp_path / "raw.zarr", stored, scale=1e-4), 64)
+    want = denoise(stored * np.float32(1e-4), "hyres", mask=MASK)
+    assert np.allclose(clean.read(), want, atol=1e-6)
+
+
+def test_bad_bands_of_the_file_pass_through(tmp_path):
+    product = raw_cube(tmp_path / "raw.zarr", mask=np.ones(CUBE.shape, bool))
+    bad = np.arange(8) == 5
+    spoilt = create(
+        str(tmp_path / "bad.zarr"),
+        Layout(
+            "raw_cube",
+            {"cube": variable(("y", "x", "band"), CUBE.shape, "float32", CUBE.shape)},
+            {"bad_bands": Coordinate(("band",), bad), "band": Coordinate(("band",), np.arange(8))},
+        ),
+    )
+    spoilt.write(tuple(slice(0, n) for n in CUBE.shape), product.read())
+    clean, model, *_ = run_steps(tmp_path, spoilt, 64)
+    assert not model.used[5] and np.array_equal(clean.read()[..., 5], CUBE[..., 5])
+
+
+def test_moments_survive_packing():
+    from tasks.denoise.moments import measure
+
+    found = measure(np.where(MASK, CUBE, 0), MASK, np.ones(8, bool))
+    again = unpacked(packed(found), 8)
+    assert len(packed(found)) == packed_size(8)
+    assert all(np.array_equal(getattr(again, name), value) for name, value in vars(found).items())

@@ -1,0 +1,35 @@
+"""The denoise flow, from a file to published products, as Prefect runs it."""
+
+import numpy as np
+import pytest
+
+from flows.denoise import DenoiseParams, denoise
+from storage.product import Product
+from tests.denoise.scenes import noisy, scene
+
+
+@pytest.fixture
+def cube(tmp_path):
+    path = tmp_path / "scene.npy"
+    np.save(path, noisy(scene(40, 33, 10)))
+    return path
+
+
+def test_a_file_becomes_a_clean_cube(home, prefect_server, cube):
+    params = DenoiseParams(source=str(cube), method="hyres", tile=16)
+    summary = denoise(params)
+
+    assert summary.status == "completed"
+    assert [p.kind for p in summary.products] == ["clean_cube", "picture"]
+    clean = Product(summary.first("clean_cube").uri)
+    assert clean.shape == (40, 33, 10) and np.isfinite(clean.read()).all()
+    assert summary.metrics["gain_db"] > 6
+    assert len(summary.metrics["noise_sigma"]) == 10
+
+    again = denoise(params)
+    assert again.products == summary.products and again.run == summary.run
+
+
+def test_an_unknown_method_is_refused_in_the_form():
+    with pytest.raises(ValueError, match="hyres"):
+        DenoiseParams(source="x.npy", method="hires")
