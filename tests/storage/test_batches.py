@@ -10,7 +10,13 @@ from storage.batches import MultiGrid, Schedule
 from storage.reader import ShardReader
 
 
-@given(n=st.integers(1, 200), batch=st.integers(1, 50), world=st.integers(1, 5), seed=st.integers(0, 9), epoch=st.integers(0, 3))
+@given(
+    n=st.integers(1, 200),
+    batch=st.integers(1, 50),
+    world=st.integers(1, 5),
+    seed=st.integers(0, 9),
+    epoch=st.integers(0, 3),
+)
 def test_ranks_share_an_epoch_without_overlap(n, batch, world, seed, epoch):
     seen, steps = [], set()
     for rank in range(world):
@@ -40,11 +46,14 @@ def test_a_split_is_a_row_of_record_numbers():
 
 def test_an_epoch_goes_on_where_it_stopped(tmp_path):
     group = zarr.create_group(str(tmp_path / "d.zarr"))
-    group.create_array("image", shape=(20, 2), chunks=(1, 2), shards=(8, 2), dtype="f4", compressors=None)[...] = np.arange(40).reshape(20, 2)
+    group.create_array("image", shape=(20, 2), chunks=(1, 2), shards=(8, 2), dtype="f4", compressors=None)[...] = (
+        np.arange(40).reshape(20, 2)
+    )
     reader, schedule = ShardReader(tmp_path / "d.zarr"), Schedule(20, 6)
     whole = [b["image"] for b in reader.batches(schedule, epoch=1)]
     rest = [b["image"] for b in reader.batches(schedule, epoch=1, start=2)]
-    assert len(whole) == 4 and len(rest) == 2
+    assert len(whole) == 4
+    assert len(rest) == 2
     for a, b in zip(whole[2:], rest, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -53,8 +62,18 @@ def test_multigrid_keeps_crop_times_batch(tmp_path):
     data = np.random.default_rng(0).standard_normal((64, 8, 8)).astype(np.float32)
     group = zarr.create_group(str(tmp_path / "d.zarr"))
     names = ("record", "y", "x")
-    group.create_array("image", shape=data.shape, chunks=(1, 8, 8), shards=(16, 8, 8), dtype="f4", compressors=None, dimension_names=names)[...] = data
-    group.create_array("label", shape=(64,), chunks=(1,), shards=(16,), dtype="i4", compressors=None, dimension_names=("record",))[...] = np.arange(64)
+    group.create_array(
+        "image",
+        shape=data.shape,
+        chunks=(1, 8, 8),
+        shards=(16, 8, 8),
+        dtype="f4",
+        compressors=None,
+        dimension_names=names,
+    )[...] = data
+    group.create_array(
+        "label", shape=(64,), chunks=(1,), shards=(16,), dtype="i4", compressors=None, dimension_names=("record",)
+    )[...] = np.arange(64)
     grid = MultiGrid((8, 8), ((8, 8), (4, 4), (4, 8)))
     reader, schedule = ShardReader(tmp_path / "d.zarr"), Schedule(64, 4, multigrid=grid)
     batches = list(reader.batches(schedule))

@@ -34,7 +34,9 @@ def write(uri, how="mapped", data=None, dims=("record", "y", "x")):
     group = zarr.open_group(str(uri), mode="a")
     options = STORED[how]
     if options is None:
-        codec = zarr.codecs.ShardingCodec(chunk_shape=(1, 4, 3), codecs=[zarr.codecs.BytesCodec()], index_location="start")
+        codec = zarr.codecs.ShardingCodec(
+            chunk_shape=(1, 4, 3), codecs=[zarr.codecs.BytesCodec()], index_location="start"
+        )
         options = {"chunks": (8, 4, 3), "compressors": None, "filters": None, "serializer": codec}
     group.create_array("image", shape=data.shape, dtype=data.dtype, dimension_names=dims, **options)[...] = data
     return ShardReader(uri)
@@ -44,7 +46,8 @@ def write(uri, how="mapped", data=None, dims=("record", "y", "x")):
 def test_reads_what_numpy_would(tmp_path, how):
     reader, data = write(tmp_path / "d.zarr", how), values()
     assert (reader.mapped == ("image",)) == (how in MAPPED)
-    assert len(reader) == N and reader.dims == {"image": ("record", "y", "x")}
+    assert len(reader) == N
+    assert reader.dims == {"image": ("record", "y", "x")}
     for indices in ([3, 0, 22], [5, 5, -1, -23], slice(None), slice(20, 2, -3), ..., np.arange(N) % 3 == 0, [], 7, -2):
         np.testing.assert_array_equal(reader[indices]["image"], data[indices])
 
@@ -75,7 +78,9 @@ def test_wrong_indices_are_refused(tmp_path):
 
 def test_samples_never_written_hold_the_fill_value(tmp_path):
     group = zarr.open_group(str(tmp_path / "d.zarr"), mode="a")
-    array = group.create_array("image", shape=(N, 4, 3), dtype="f4", fill_value=-7, dimension_names=("record", "y", "x"), **SHARDED)
+    array = group.create_array(
+        "image", shape=(N, 4, 3), dtype="f4", fill_value=-7, dimension_names=("record", "y", "x"), **SHARDED
+    )
     data = np.full((N, 4, 3), -7, np.float32)
     for row in (1, 3, 22):  # the shard of rows 8 to 15 does not exist; those of 0 to 7 has holes, out of order
         array[row] = data[row] = row
@@ -99,11 +104,14 @@ def test_every_numeric_type(tmp_path, dtype):
 def test_arrays_of_other_shapes_and_axes(tmp_path):
     write(tmp_path / "d.zarr")
     group = zarr.open_group(str(tmp_path / "d.zarr"), mode="a")
-    group.create_array("label", shape=(N,), chunks=(1,), shards=(8,), dtype="u1", compressors=None, dimension_names=("record",))[...] = np.arange(N)
+    group.create_array(
+        "label", shape=(N,), chunks=(1,), shards=(8,), dtype="u1", compressors=None, dimension_names=("record",)
+    )[...] = np.arange(N)
     group.create_array("band", shape=(3,), dtype="f4", dimension_names=("band",))[...] = 1
     reader = ShardReader(tmp_path / "d.zarr")
     assert reader.variables == ("image", "label")
-    assert reader[[4, 2]]["label"].tolist() == [4, 2] and reader[4]["label"] == 4
+    assert reader[[4, 2]]["label"].tolist() == [4, 2]
+    assert reader[4]["label"] == 4
     assert ShardReader(tmp_path / "d.zarr", ["label"]).variables == ("label",)
     with pytest.raises(StoreError, match="no array called 'nope'"):
         len(ShardReader(tmp_path / "d.zarr", ["nope"]))
@@ -126,7 +134,9 @@ def test_a_place_without_data_is_named(tmp_path):
         ShardReader(tmp_path / "none.zarr")[[0]]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-40], lambda b: b"", lambda b: b[:200] + b[-20:], lambda b: b[:-9] + b"\1" + b[-8:]])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-40], lambda b: b"", lambda b: b[:200] + b[-20:], lambda b: b[:-9] + b"\1" + b[-8:]]
+)
 def test_a_damaged_shard_is_named(tmp_path, damage):
     reader = write(tmp_path / "d.zarr")
     shard = tmp_path / "d.zarr" / "image" / "c" / "1" / "0" / "0"
@@ -137,7 +147,8 @@ def test_a_damaged_shard_is_named(tmp_path, damage):
 
 def test_an_empty_dataset_has_empty_batches(tmp_path):
     reader = write(tmp_path / "d.zarr", data=values(0))
-    assert len(reader) == 0 and reader[:]["image"].shape == (0, 4, 3)
+    assert len(reader) == 0
+    assert reader[:]["image"].shape == (0, 4, 3)
 
 
 def test_other_stores_are_decoded():
@@ -156,7 +167,9 @@ def test_a_reader_travels_as_its_address(tmp_path):
 def test_what_xarray_writes_can_be_read(tmp_path):
     import xarray as xr
 
-    data = xr.Dataset({"image": (("record", "y", "x"), values()), "name": ("record", np.array([f"n{i}" for i in range(N)]))})
+    data = xr.Dataset(
+        {"image": (("record", "y", "x"), values()), "name": ("record", np.array([f"n{i}" for i in range(N)]))}
+    )
     data.to_zarr(tmp_path / "d.zarr", zarr_format=3, consolidated=False)
     batch = ShardReader(tmp_path / "d.zarr")[[5, 2]]
     np.testing.assert_array_equal(batch["image"], values()[[5, 2]])
@@ -164,12 +177,18 @@ def test_what_xarray_writes_can_be_read(tmp_path):
 
 
 @settings(max_examples=20, deadline=None)
-@given(indices=st.lists(st.integers(-N, N - 1), max_size=40), per_chunk=st.sampled_from([1, 2, 4]), per_shard=st.sampled_from([4, 8, 24]))
+@given(
+    indices=st.lists(st.integers(-N, N - 1), max_size=40),
+    per_chunk=st.sampled_from([1, 2, 4]),
+    per_shard=st.sampled_from([4, 8, 24]),
+)
 def test_any_layout_and_any_indices(tmp_path_factory, indices, per_chunk, per_shard):
     uri, data = tmp_path_factory.mktemp("reader") / "d.zarr", values()
     group = zarr.create_group(str(uri))
     shape = {"chunks": (per_chunk, 4, 3), "shards": (per_shard, 4, 3)}
-    group.create_array("image", shape=data.shape, dtype="f4", compressors=None, dimension_names=("record", "y", "x"), **shape)[...] = data
+    group.create_array(
+        "image", shape=data.shape, dtype="f4", compressors=None, dimension_names=("record", "y", "x"), **shape
+    )[...] = data
     reader = ShardReader(uri)
     assert reader.mapped == ("image",)
     np.testing.assert_array_equal(reader[indices]["image"], data[indices])
