@@ -18,7 +18,6 @@ def prefect_environment() -> dict[str, str]:
         # What our own logger says belongs into the run's log in the UI.
         "PREFECT_LOGGING_EXTRA_LOGGERS": "nightloom",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_CLI_PROMPT": "false",
     }
     return {name: os.environ.get(name, value) for name, value in wanted.items()}

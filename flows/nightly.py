@@ -11,6 +11,7 @@ from flows._catalogue import FlowEntry, flow_names, load
 from flows._cluster import cluster
 from flows._inbox import Inbox
 from flows._report import Night, as_markdown
+from flows._sources import already_done
 from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.settings import settings
@@ -72,7 +73,9 @@ def _process(path: Path, takers: list[FlowEntry], entries: list[FlowEntry], nigh
 def _attempt(entry: FlowEntry, source: str, path: str, night: Night) -> RunSummary | None:
     """Run one flow on one source; a failure is written down and stops nothing else."""
     try:
-        summary = entry.flow(entry.params_model(source=source))  # type: ignore[call-arg]
+        params = entry.params_model(source=source)  # type: ignore[call-arg]
+        # What is known already needs no subflow: a full inbox costs milliseconds a file.
+        summary = already_done(entry.name, params) or entry.flow(params)
     except Exception as error:  # noqa: BLE001 - one bad file must not stop the night
         log.error("%s: %s: %s", entry.name, path, error)
         night.quarantined.append({"path": path, "flow": entry.name, "reason": _sentence(error)})

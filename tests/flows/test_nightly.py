@@ -1,0 +1,77 @@
+"""The night shift, run as a person runs it: a bad file stops nothing, a known file costs nothing, two nights share the work."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NIGHTLOOM = Path(sys.executable).parent / "nightloom"
+
+
+@pytest.fixture
+def night(tmp_path):
+    """Start `nightloom run nightly --json`; returns the process."""
+    home = tmp_path / "home"
+    (home / "inbox").mkdir(parents=True)
+
+    def start(*arguments):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("NIGHTLOOM_", "PREFECT_"))}
+        environment |= {"NIGHTLOOM_HOME": str(home), "NIGHTLOOM_CLUSTER": "cpu"}
+        command = [NIGHTLOOM, "run", "nightly", "--json", "-p", "only=[ingest]", *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    start.inbox = home / "inbox"
+    return start
+
+
+def result(process):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err[-3000:]
+    return json.loads(out.splitlines()[-1])
+
+
+def scene(path, seed=0, shape=(20, 15, 8)):
+    np.save(path, np.random.default_rng(seed).normal(100, 5, shape).astype("f4"))
+
+
+def test_bad_files_are_quarantined_and_good_ones_ingested_once(night):
+    scene(night.inbox / "good scene ü.npy")
+    (night.inbox / "empty.npy").touch()
+    (night.inbox / "notes.txt").write_text("nothing to ingest")
+    np.save(night.inbox / "complex.npy", np.ones((4, 4, 4), complex))
+    np.save(night.inbox / "flat.npy", np.ones((4, 4)))
+
+    first = result(night())
+
+    assert first["status"] == "completed"
+    assert [p["kind"] for p in first["products"] if p["kind"] != "report"] == ["raw_cube"]
+    refused = {Path(q["path"]).name: q["reason"] for q in first["quarantined"]}
+    assert set(refused) == {"empty.npy", "notes.txt", "complex.npy", "flat.npy"}
+    assert all(len(reason) > 20 for reason in refused.values())
+
+    again = result(night())
+
+    assert again["run"] != first["run"]
+    assert [p["uri"] for p in again["products"] if p["kind"] == "raw_cube"] == [
+        p["uri"] for p in first["products"] if p["kind"] == "raw_cube"
+    ]
+
+
+def test_two_nights_at_once_process_every_file_once(night, tmp_path):
+    for seed in range(3):
+        scene(night.inbox / f"scene{seed}.npy", seed)
+
+    nights = [night(), night()]
+    summaries = [result(process) for process in nights]
+
+    uris = [{p["uri"] for p in s["products"] if p["kind"] == "raw_cube"} for s in summaries]
+    assert uris[0] == uris[1]
+    assert len(uris[0]) == 3
+    environment = os.environ | {"NIGHTLOOM_HOME": str(tmp_path / "home")}
+    command = [NIGHTLOOM, "runs", "ls", "--json", "--where", "flow = 'ingest' and status = 'completed'"]
+    listed = json.loads(subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout)
+    assert len(listed) == 3
