@@ -4,7 +4,7 @@ Both names follow from the run's key, so that a run started again finds what an 
 where nothing can be renamed, both are one place, and the database row alone makes a product public.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from storage.digest import digest_bytes, digest_json
 from storage.layout import Layout
 from storage.product import Product, create
 from storage.publish import release, seal
-from storage.stores import exists, is_local, join, move, open_group, remove, write_bytes
+from storage.stores import exists, files, flush, is_local, join, move, open_group, remove, write_bytes
 from storage.writes import ShardWrite
 
 STAGING = ".staging"
@@ -82,12 +82,18 @@ class Area:
                 release(str(staged), self.public(str(staged)))
         for staged in sorted(root.rglob("*")) if root.exists() else []:
             if staged.is_file() and not any(parent.suffix == ".zarr" for parent in staged.parents):
+                flush(str(staged))
                 release(str(staged), self.public(str(staged)))
 
-    def discard(self) -> None:
-        """Remove what is left in staging: scratch arrays."""
+    def discard(self, published: Collection[str]) -> None:
+        """Remove what is left in staging, or on an object store beside what is ``published``: scratch arrays."""
         if is_local(self.store):
             remove(self.staging)
+            return
+        for name in {file.split("/", 1)[0] for file, _ in files(self.staging)}:
+            uri = join(self.staging, name)
+            if not any(kept == uri or kept.startswith(f"{uri}/") for kept in published):
+                remove(uri)
 
 
 def _stamp(layout: Layout) -> str:

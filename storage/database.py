@@ -4,26 +4,30 @@ SQLite needs nothing started; PostgreSQL is used by URL. Tables are declared in 
 file name, so that a new workload adds its tables without an edit here.
 """
 
+import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, DateTime, Engine, TypeDecorator, create_engine, event, inspect, make_url, text
+from sqlalchemy import JSON, DateTime, Engine, Text, TypeDecorator, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from storage.errors import DatabaseError
+from storage.errors import DatabaseBusyError, DatabaseError
 from storage.settings import settings
+from storage.summary import finite
 
 BUSY_SECONDS = 30.0
 MIGRATIONS = Path(__file__).with_name("migrations")
+_engines: dict[str, Engine] = {}
+_lock = threading.RLock()
 
 T = TypeVar("T")
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -48,6 +52,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class PlainText(TypeDecorator[Any]):
+    """Plain data kept as text, bit for bit: unlike JSON columns it also holds NaN and infinities."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str:
+        return json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        return None if value is None else json.loads(value)
+
+
 class Base(DeclarativeBase):
     """Parent of every table."""
 
@@ -66,22 +83,29 @@ def discover() -> None:
 
 def engine(url: str | None = None) -> Engine:
     """The engine of ``url`` (default: the settings'), with its schema at the newest version."""
-    return _engine(url or settings().database_url)
+    url = url or settings().database_url
+    with _lock:
+        if url not in _engines:
+            made = connect(url)
+            if schema_version(made) != newest_version():
+                patiently(lambda: migrate(url))
+            _engines[url] = made
+        return _engines[url]
 
 
-@lru_cache(maxsize=8)
-def _engine(url: str) -> Engine:
-    made = connect(url)
-    if schema_version(made) != newest_version():
-        migrate(url)
-    return made
+def dispose_engines() -> None:
+    """Close every connection; the next use opens new ones."""
+    with _lock:
+        for made in _engines.values():
+            made.dispose()
+        _engines.clear()
 
 
 def connect(url: str) -> Engine:
     """An engine, whatever its schema's version."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, json_serializer=_json)
     if parsed.database and parsed.database != ":memory:":
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -89,9 +113,17 @@ def connect(url: str) -> Engine:
             raise DatabaseError(
                 f"{parsed.database} cannot be made: {error.strerror}; set NIGHTLOOM_HOME to a place you may write"
             ) from error
-    made = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    made = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, json_serializer=_json)
     event.listen(made, "connect", _tune_sqlite)
     return made
+
+
+def _json(value: Any) -> str:
+    """Text of a JSON column; what is not finite becomes null, which both databases accept."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(finite(value))
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -105,8 +137,30 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
 @contextmanager
 def session(url: str | None = None) -> Iterator[Session]:
     """A short transaction: committed when the block ends well, undone otherwise."""
-    with Session(engine(url), expire_on_commit=False) as opened, opened.begin():
+    with _one_sentence(), Session(engine(url), expire_on_commit=False) as opened, opened.begin():
         yield opened
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Say what is wrong with the database; tell what may pass from what will not."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        said = str(error.orig).strip().splitlines()[0]
+        if _may_pass(error):
+            raise DatabaseBusyError(
+                f"the run database does not answer ({said}); see that its server runs and no one holds a lock"
+            ) from error
+        raise DatabaseError(
+            f"the run database cannot be used: {said}; check its disk's space and rights, and NIGHTLOOM_DATABASE_URL"
+        ) from error
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """Whether waiting can help: a lock, a server that restarts."""
+    name = getattr(error.orig, "sqlite_errorname", None)
+    return name is None or name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def patiently(action: "Callable[[], T]", *, seconds: float = 120.0) -> "T":
@@ -115,11 +169,9 @@ def patiently(action: "Callable[[], T]", *, seconds: float = 120.0) -> "T":
     while True:
         try:
             return action()
-        except OperationalError as error:
+        except DatabaseBusyError:
             if time.monotonic() > deadline:
-                raise DatabaseError(
-                    f"the run database did not answer for {seconds:.0f} s ({error.orig}); see that its server runs and no one holds a lock"
-                ) from error
+                raise
             time.sleep(pause)
             pause = min(2.0, 2 * pause)
 
@@ -133,15 +185,11 @@ def newest_version() -> set[str]:
 
 def schema_version(made: Engine) -> set[str]:
     """The revisions that the database is at; empty for a new one."""
-    try:
+    with _one_sentence():
         if not inspect(made).has_table("alembic_version"):
             return set()
         with made.connect() as connection:
             return set(connection.execute(text("select version_num from alembic_version")).scalars())
-    except OperationalError as error:
-        raise DatabaseError(
-            f"the run database cannot be reached: {error.orig}; check NIGHTLOOM_DATABASE_URL"
-        ) from error
 
 
 def migrate(url: str | None = None) -> set[str]:
@@ -153,5 +201,6 @@ def migrate(url: str | None = None) -> set[str]:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = target
-    command.upgrade(config, "heads")
+    with _one_sentence():
+        command.upgrade(config, "heads")
     return newest_version()

@@ -17,12 +17,24 @@ class StoreError(NightloomError):
     """The store cannot be read or written."""
 
 
+class BadPiecesError(NightloomError):
+    """A tile computed in pieces did not write each value once."""
+
+
 class InvalidProductError(NightloomError):
     """A finished array failed its validation and was not published."""
 
 
 class DatabaseError(NightloomError):
-    """The run database cannot be reached, or stays locked."""
+    """The run database cannot be used."""
+
+
+class DatabaseBusyError(DatabaseError):
+    """The run database is locked or away now; waiting may help."""
+
+
+class LeaseLostError(NightloomError):
+    """Another run took over this one's work."""
 
 
 class TilesFailedError(NightloomError):

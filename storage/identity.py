@@ -70,19 +70,18 @@ class Process:
 @cache
 def this_process() -> Process:
     """The identity of this process."""
-    import psutil
-
-    return Process(socket.gethostname(), boot_id(), os.getpid(), psutil.Process().create_time())
+    return Process(socket.gethostname(), boot_id(), os.getpid(), _started(os.getpid()) or 0.0)
 
 
 @cache
 def boot_id() -> str:
-    """A name for the time since this machine's last start."""
+    """A name for the time since this machine's last start, and for the process numbers that are ours to see."""
     if given := os.environ.get("NIGHTLOOM_BOOT_ID"):  # lets a test be two machines
         return given
     path = Path("/proc/sys/kernel/random/boot_id")
     if path.exists():
-        return path.read_text().strip()
+        # Two containers may share a host name and a kernel; what is process 7 in one is another one in the other.
+        return f"{path.read_text().strip()}-{Path('/proc/self/ns/pid').stat().st_ino}"
     import psutil
 
     return str(int(psutil.boot_time()))
@@ -90,14 +89,31 @@ def boot_id() -> str:
 
 def is_alive(process: Process) -> bool | None:
     """Whether ``process`` still runs; None when it belongs to another machine or start, where nobody here can tell."""
-    import psutil
-
     if (process.host, process.boot_id) != (socket.gethostname(), boot_id()):
         return None
+    started = _started(process.pid)
+    return started is not None and abs(started - process.started) < 1.0
+
+
+def _started(pid: int) -> float | None:
+    """When the process began; None when it is gone, or dead and only waits for its parent to notice.
+
+    Linux counts in ticks since its start, so that a clock set back makes no live process look like another one.
+    """
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in "ZX" else float(fields[19])
+    import psutil
+
     try:
-        return abs(psutil.Process(process.pid).create_time() - process.started) < 1.0
+        found = psutil.Process(pid)
+        return None if found.status() == psutil.STATUS_ZOMBIE else found.create_time()
     except psutil.NoSuchProcess:
-        return False
+        return None
 
 
 def flow_run_id() -> str | None:

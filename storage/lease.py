@@ -1,17 +1,21 @@
 """Leases: at most one live process works on a key; a dead one is taken over."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from storage.database import now, patiently, session
+from storage.database import now, session
+from storage.errors import DatabaseError, LeaseLostError
 from storage.identity import Process, is_alive, this_process
 from storage.tables import INTERRUPTED, RUNNING, Lease, Run
+
+log = logging.getLogger("nightloom")
 
 LEASE = timedelta(seconds=60)
 RENEWAL_SECONDS = 10.0
@@ -20,21 +24,15 @@ RENEWAL_SECONDS = 10.0
 def acquire(key: str, run_id: str) -> Lease | None:
     """Take the lease of ``key`` for ``run_id``; return the live holder's lease instead if there is one."""
     me = this_process()
-    fresh = {
-        "run_id": run_id,
-        "host": me.host,
-        "boot_id": me.boot_id,
-        "pid": me.pid,
-        "process_started": me.started,
-        "expires": now() + LEASE,
-    }
+    mine = {"run_id": run_id, "host": me.host, "boot_id": me.boot_id, "pid": me.pid, "process_started": me.started}
     try:
         with session() as s:
-            held = s.get(Lease, key)
+            time = clock(s)
+            held, fresh = s.get(Lease, key), {**mine, "expires": time + LEASE}
             if held is None:
                 s.add(Lease(key=key, **fresh))
                 return None
-            if not is_stale(held):
+            if not is_stale(held, time):
                 return held
             taken = s.execute(update(Lease).where(Lease.key == key, Lease.run_id == held.run_id).values(**fresh))
             if taken.rowcount:
@@ -46,10 +44,25 @@ def acquire(key: str, run_id: str) -> Lease | None:
         return s.get(Lease, key)
 
 
-def is_stale(held: Lease) -> bool:
+def clock(s: Session) -> datetime:
+    """The time that all hosts share: the server's; SQLite serves one host, whose own clock will do."""
+    return s.scalar(select(func.clock_timestamp())) if s.get_bind().dialect.name == "postgresql" else now()
+
+
+def is_stale(held: Lease, time: datetime) -> bool:
     """Whether the holder is dead, or is elsewhere and has given no sign of life for too long."""
     alive = is_alive(Process(held.host, held.boot_id, held.pid, held.process_started))
-    return held.expires < now() if alive is None else not alive
+    return held.expires < time if alive is None else not alive
+
+
+def require(s: Session, key: str, run_id: str) -> None:
+    """Refuse to go on when another run has taken the key over: this machine slept or was cut off for too long."""
+    holder = s.scalar(select(Lease).where(Lease.key == key).with_for_update())
+    if holder is None or holder.run_id != run_id:
+        other = f"run {holder.run_id} on {holder.host}" if holder else "another run"
+        raise LeaseLostError(
+            f"run {run_id} gave no sign of life for too long and {other} took over its work; look for its result there"
+        )
 
 
 def release(key: str, run_id: str) -> None:
@@ -71,7 +84,10 @@ def kept_alive(key: str, run_id: str) -> Iterator[None]:
 
     def renew() -> None:
         while not stop.wait(RENEWAL_SECONDS):
-            patiently(lambda: _renew(key, run_id))
+            try:
+                _renew(key, run_id)
+            except DatabaseError as error:  # it may be back at the next turn
+                log.warning("the lease of run %s could not be renewed: %s", run_id, error)
 
     thread = threading.Thread(target=renew, name=f"lease-{run_id}", daemon=True)
     thread.start()
@@ -84,15 +100,18 @@ def kept_alive(key: str, run_id: str) -> Iterator[None]:
 
 def _renew(key: str, run_id: str) -> None:
     with session() as s:
-        s.execute(update(Lease).where(Lease.key == key, Lease.run_id == run_id).values(expires=now() + LEASE))
+        s.execute(update(Lease).where(Lease.key == key, Lease.run_id == run_id).values(expires=clock(s) + LEASE))
 
 
 def reconcile() -> list[str]:
     """Close every run that claims to be running but has no live owner; return their ids."""
     with session() as s:
+        # In this order: a run that begins between the two looks has its lease before it has its row.
+        running = s.scalars(select(Run.id).where(Run.status == RUNNING)).all()
         leases = {lease.run_id: lease for lease in s.scalars(select(Lease))}
-        running = s.scalars(select(Run).where(Run.status == RUNNING)).all()
-        dead = [run.id for run in running if run.id not in leases or is_stale(leases[run.id])]
+        time = clock(s)
+        dead = [run_id for run_id in running if run_id not in leases or is_stale(leases[run_id], time)]
+        dead = [run_id for run_id in dead if s.scalar(select(Run.status).where(Run.id == run_id)) == RUNNING]
         for run_id in dead:
             close_interrupted(s, run_id)
         s.execute(delete(Lease).where(Lease.run_id.in_(dead)))

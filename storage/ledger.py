@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from storage.database import now, patiently, session
-from storage.digest import digest_json
-from storage.stores import exists, files
+from storage.digest import digest_bytes, digest_json
+from storage.stores import exists, files, is_local, join, read_bytes
 from storage.tables import Stage, TileRow
 from storage.writes import ShardWrite
 
@@ -52,12 +52,9 @@ class Ledger:
     def done(self, stage: str) -> dict[str, TileDone]:
         """The tiles of ``stage`` whose shards are still stored as they were written."""
         rows = patiently(lambda: self._rows(stage))
-        stored = _sizes({w["uri"] for row in rows for w in row.writes})
-        return {
-            row.tile: TileDone(row.tile, row.record, [ShardWrite(**w) for w in row.writes], row.seconds, row.peak_bytes)
-            for row in rows
-            if all(stored[w["uri"]].get(w["file"]) == w["bytes"] for w in row.writes)
-        }
+        found = [TileDone(r.tile, r.record, [ShardWrite(**w) for w in r.writes], r.seconds, r.peak_bytes) for r in rows]
+        stored = _sizes({w.uri for done in found for w in done.writes})
+        return {done.tile: done for done in found if all(_intact(w, stored[w.uri]) for w in done.writes)}
 
     def writes(self, uri: str) -> list[ShardWrite]:
         """Every recorded shard of the product at ``uri``."""
@@ -65,24 +62,33 @@ class Ledger:
 
     def forget(self) -> None:
         """Drop every row: what they describe has been published or removed."""
-        with session() as s:
-            s.execute(delete(TileRow).where(TileRow.key == self.key, TileRow.generation == self.generation))
+
+        def drop() -> None:
+            with session() as s:
+                s.execute(delete(TileRow).where(TileRow.key == self.key, TileRow.generation == self.generation))
+
+        patiently(drop)
 
     def open_stage(self, name: str, n_tiles: int, reused: int) -> int:
         """Record that a stage began; return its id."""
-        row = Stage(run_id=self.run_id, name=name, status="running", tiles=n_tiles, reused=reused, started=now())
-        with session() as s:
-            s.add(row)
-            s.flush()
-            return row.id
+
+        def insert() -> int:
+            row = Stage(run_id=self.run_id, name=name, status="running", tiles=n_tiles, reused=reused, started=now())
+            with session() as s:
+                s.add(row)
+                s.flush()
+                return row.id
+
+        return patiently(insert)
 
     def close_stage(self, stage_id: int, **changes: Any) -> None:
         """Record how a stage ended."""
-        with session() as s:
-            row = s.get_one(Stage, stage_id)
-            for name, value in changes.items():
-                setattr(row, name, value)
-            row.seconds = (now() - row.started).total_seconds()
+
+        def change() -> None:
+            with session() as s:
+                s.execute(update(Stage).where(Stage.id == stage_id).values(**changes))
+
+        patiently(change)
 
     def _rows(self, stage: str | None) -> Sequence[TileRow]:
         wanted = select(TileRow).where(TileRow.key == self.key, TileRow.generation == self.generation)
@@ -93,6 +99,13 @@ class Ledger:
 def _merge(row: TileRow) -> None:
     with session() as s:
         s.merge(row)
+
+
+def _intact(written: ShardWrite, sizes: dict[str, int]) -> bool:
+    """Whether a shard is stored as it was written. After a power cut a file may have its size and not its content."""
+    if sizes.get(written.file) != written.bytes:
+        return False
+    return not is_local(written.uri) or digest_bytes(read_bytes(join(written.uri, written.file))) == written.digest
 
 
 def _sizes(uris: Iterable[str]) -> dict[str, dict[str, int]]:

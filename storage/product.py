@@ -12,7 +12,7 @@ from zarr.codecs import BloscCodec
 from storage import writes
 from storage.errors import RegionNotAlignedError, StoreError
 from storage.layout import Coordinate, Layout, Variable
-from storage.stores import open_group, open_store, remove
+from storage.stores import one_sentence, open_group, open_store, persistently, remove
 
 Region = tuple[slice, ...]
 
@@ -73,7 +73,9 @@ class Product:
 
     def read(self, region: Region | None = None) -> np.ndarray:
         """Return the values of ``region`` (default: all), in host memory."""
-        return np.asarray(self._open("r")[... if region is None else region])
+        array = self._open("r")
+        with one_sentence(f"{self.uri} could not be read"):
+            return np.asarray(persistently(self.uri, lambda: array[... if region is None else region]))
 
     def write(self, region: Region, values: np.ndarray) -> None:
         """Replace ``region``, which must cover whole cells of `grid`."""
@@ -83,17 +85,18 @@ class Product:
             return
         self._refuse_shared_cells(region)
         array = self._open("r+")
-        try:
-            array[region] = values
-        except OSError as error:
-            raise StoreError(
-                f"{self.uri} could not be written: {error.strerror or error}; free space or check rights"
-            ) from error
-        writes.note(self.uri, array, region, values)
+        with one_sentence(f"{self.uri} could not be written"):
+            persistently(self.uri, lambda: array.set_basic_selection(region, values))
+            writes.note(self.uri, array, region, values)
 
     def _refuse_shared_cells(self, region: Region) -> None:
-        for s, cell, size in zip(region, self.grid, self.shape, strict=True):
-            if s.start % cell or (s.stop % cell and s.stop != size):
+        grid, shape = self.grid, self.shape
+        if len(region) != len(shape):
+            raise RegionNotAlignedError(
+                f"{self.uri}: a region of {len(region)} axes was given, {len(shape)} were expected"
+            )
+        for s, cell, size in zip(region, grid, shape, strict=True):
+            if s.start % cell or (s.stop % cell and s.stop != size) or not 0 <= s.start <= s.stop <= size:
                 raise RegionNotAlignedError(
                     f"{self.uri}: {s.start}:{s.stop} must begin and end on a multiple "
                     f"of {cell}, or end at {size}; two writers would share a cell"
@@ -115,15 +118,17 @@ def create(uri: str, layout: Layout) -> Product:
     """Make the group described by ``layout`` at ``uri``, in place of whatever lies there; arrays are still empty."""
     remove(uri)
     _open_array.cache_clear()
-    try:
-        group = zarr.create_group(open_store(uri), overwrite=True, attributes={**layout.attrs, "kind": layout.kind})
-        for name, described in layout.variables.items():
-            _create_array(group, name, described, list(layout.coords))
-        for name, coordinate in layout.coords.items():
-            _write_coordinate(group, name, coordinate)
-    except OSError as error:
-        raise StoreError(f"{uri} could not be made: {error.strerror or error}; free space or check rights") from error
+    with one_sentence(f"{uri} could not be made"):
+        persistently(uri, lambda: _create_all(uri, layout))
     return Product(uri, layout.main)
+
+
+def _create_all(uri: str, layout: Layout) -> None:
+    group = zarr.create_group(open_store(uri), overwrite=True, attributes={**layout.attrs, "kind": layout.kind})
+    for name, described in layout.variables.items():
+        _create_array(group, name, described, list(layout.coords))
+    for name, coordinate in layout.coords.items():
+        _write_coordinate(group, name, coordinate)
 
 
 def _create_array(group: zarr.Group, name: str, described: Variable, coordinates: list[str]) -> None:

@@ -9,7 +9,19 @@ import zarr
 
 from storage.digest import digest_bytes, digest_json
 from storage.errors import InvalidProductError, StoreError
-from storage.stores import exists, files, flush, is_local, join, move, open_group, open_store, read_bytes, write_bytes
+from storage.stores import (
+    exists,
+    files,
+    flush,
+    is_local,
+    join,
+    move,
+    open_group,
+    open_store,
+    read_bytes,
+    remove,
+    write_bytes,
+)
 from storage.writes import ShardWrite
 
 MANIFEST = "manifest.json"
@@ -35,6 +47,9 @@ def seal(uri: str, written: Iterable[ShardWrite], attrs: Mapping[str, Any]) -> d
     shards = {}
     for file, size in files(uri):
         if file.endswith("zarr.json") or file == MANIFEST:
+            continue
+        if file.endswith(".partial"):  # what a writer that was killed left half written, under a name of its own
+            remove(join(uri, file))
             continue
         recorded = known.get(file)
         if recorded is not None and recorded.bytes != size:

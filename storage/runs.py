@@ -14,7 +14,7 @@ return run.summary
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -24,9 +24,10 @@ from sqlalchemy import func, select
 
 from storage import lease, sources
 from storage.areas import Area
+from storage.cancel import cancelled_by_signal
 from storage.database import now, patiently, session
 from storage.digest import digest_json
-from storage.errors import BadInputError, NightloomError
+from storage.errors import BadInputError, DatabaseError, NightloomError
 from storage.identity import code, environment, flow_run_id, this_process, through_server
 from storage.layout import Layout
 from storage.ledger import Ledger
@@ -34,7 +35,7 @@ from storage.parameters import Parameters
 from storage.product import Product
 from storage.settings import settings
 from storage.sources import Source
-from storage.summary import ProductSummary, RunSummary, plain
+from storage.summary import ProductSummary, RunSummary, finite, plain
 from storage.tables import CANCELLED, COMPLETED, FAILED, RUNNING, Environment, Input, Lineage, Metric, ProductRow, Run
 
 log = logging.getLogger("nightloom")
@@ -93,7 +94,7 @@ class RecordedRun:
     def report(self, **facts: Any) -> None:
         """Add plain facts to the summary beside its fixed fields."""
         for name, value in facts.items():
-            setattr(self.summary, name, value)
+            setattr(self.summary, name, finite(value))
 
     def add_rows(self, *rows: Any) -> None:
         """Rows of a workload's own tables, stored in the transaction that publishes the run."""
@@ -173,15 +174,26 @@ class RecordedRun:
 
     def complete(self) -> None:
         """Publish: public names first, then one transaction that makes rows, metrics and status true together."""
+        patiently(self._require_lease)
         self.area.release()
         patiently(self._commit_completed)
-        self.ledger.forget()
-        self.area.discard()
+        try:
+            self.ledger.forget()
+            self.area.discard({row.uri for row in self._rows})
+        except (NightloomError, OSError) as error:  # the work is published; maintenance clears away the rest
+            log.warning("%s: what run %s left behind could not be removed yet: %s", self.flow, self.id, error)
+
+    def _require_lease(self) -> None:
+        with session() as s:
+            lease.require(s, self.key, self.id)
 
     def _commit_completed(self) -> None:
         self._end(COMPLETED)
         parents = {s.product_id for s in self.inputs.values() if s.product_id}
         with session() as s:
+            if s.get_one(Run, self.id).status == COMPLETED:
+                return  # committed before, though the connection broke before we heard of it
+            lease.require(s, self.key, self.id)
             for row in self._rows:
                 s.merge(row)
             s.flush()
@@ -196,16 +208,21 @@ class RecordedRun:
 
     def fail(self, error: BaseException) -> None:
         """Close the run's row after an error or a cancellation; nothing is published."""
-        self._end(FAILED if isinstance(error, Exception) else CANCELLED)
-        self.summary.products.clear()
 
         def commit() -> None:
             with session() as s:
                 row = s.get_one(Run, self.id)
+                if row.status != RUNNING:
+                    return  # completed a moment before, or closed by the one who took over
+                self._end(FAILED if isinstance(error, Exception) else CANCELLED)
+                self.summary.products.clear()
                 self._update(row)
                 row.error = str(error) or type(error).__name__
 
-        patiently(commit)
+        try:
+            patiently(commit)
+        except DatabaseError as second:  # the first error is what a person must see; the reconciler closes the row
+            log.error("%s: the end of run %s could not be written down: %s", self.flow, self.id, second)
 
     def _end(self, status: str) -> None:
         self.summary.status = status
@@ -233,7 +250,7 @@ def recorded(flow: str, params: Parameters, *, deduplicate: bool = True, also: s
         return
     token = _active.set(run)
     try:
-        with lease.kept_alive(key, run_id):
+        with lease.kept_alive(key, run_id), cancelled_by_signal():
             patiently(run.open)
             try:
                 yield run
@@ -243,7 +260,8 @@ def recorded(flow: str, params: Parameters, *, deduplicate: bool = True, also: s
                 raise
     finally:
         _active.reset(token)
-        patiently(lambda: lease.release(key, run_id))
+        with suppress(DatabaseError):  # the lease of a process that is gone is taken over
+            patiently(lambda: lease.release(key, run_id))
 
 
 def run_key(flow: str, params: Parameters, inputs: dict[str, Source], also: str = "") -> str:
@@ -288,8 +306,8 @@ def _wait_for_turn(run_id: str, flow: str, params: Parameters, inputs: dict[str,
             )
             told = True
         time.sleep(0.5)
-    if told and not force and patiently(lambda: _completed(key)):  # the other run ended between our two looks
-        lease.release(key, run_id)
+    if not force and patiently(lambda: _completed(key)):  # another run ended between our two looks
+        patiently(lambda: lease.release(key, run_id))
         return _wait_for_turn(run_id, flow, params, inputs, key)
     generation = patiently(lambda: _generation(key))
     area = Area(settings().store, flow, key, generation)

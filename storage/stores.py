@@ -1,15 +1,38 @@
 """Places that hold products: a local folder, or an object store behind an fsspec URI."""
 
+import errno
+import logging
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import zarr
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
 from storage.errors import StoreError
+
+log = logging.getLogger("nightloom")
+
+T = TypeVar("T")
+TRIES = 5
+FIRST_PAUSE = 0.2
+REMOTE_OPTIONS = {"use_listings_cache": False}  # workers write what the driver lists: a remembered listing would be old
+LASTING = {
+    errno.ENOSPC,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EDQUOT,
+    errno.ENOENT,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+}
 
 
 def is_local(uri: str) -> bool:
@@ -19,7 +42,40 @@ def is_local(uri: str) -> bool:
 
 def open_store(uri: str, *, read_only: bool = False) -> Store:
     """The Zarr store at ``uri``."""
-    return LocalStore(uri, read_only=read_only) if is_local(uri) else FsspecStore.from_url(uri, read_only=read_only)
+    if is_local(uri):
+        return LocalStore(uri, read_only=read_only)
+    return FsspecStore.from_url(uri, storage_options=REMOTE_OPTIONS, read_only=read_only)
+
+
+@contextmanager
+def one_sentence(what: str) -> Iterator[None]:
+    """Turn what a store says into one sentence for a person; what may pass by itself stays as it is, to be retried."""
+    try:
+        yield
+    except OSError as error:
+        if not _lasts(error):
+            raise
+        said = os.strerror(error.errno) if error.errno else str(error)
+        raise StoreError(f"{what}: {said}; free space or check rights") from error
+
+
+def persistently(uri: str, action: "Callable[[], T]") -> "T":
+    """Repeat ``action`` on an object store that answers badly for a moment, waiting twice as long each time."""
+    tries = 1 if is_local(uri) else TRIES
+    for number in range(1, tries + 1):
+        try:
+            return action()
+        except OSError as error:
+            if number == tries or _lasts(error):
+                raise
+            pause = FIRST_PAUSE * 2 ** (number - 1)
+            log.warning("%s: %r; tried again in %.1f s", uri, error, pause)
+            time.sleep(pause)
+    raise AssertionError("not reached")
+
+
+def _lasts(error: OSError) -> bool:
+    return isinstance(error, (PermissionError, FileNotFoundError)) or error.errno in LASTING
 
 
 def join(root: str, *parts: str) -> str:
@@ -32,7 +88,7 @@ def exists(uri: str) -> bool:
     if is_local(uri):
         return Path(uri).exists()
     fs, path = _filesystem(uri)
-    return bool(fs.exists(path))
+    return persistently(uri, lambda: bool(fs.exists(path)))
 
 
 def remove(uri: str) -> None:
@@ -42,33 +98,30 @@ def remove(uri: str) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         return
     fs, path = _filesystem(uri)
-    if fs.exists(path):
-        fs.rm(path, recursive=True)
+    if persistently(uri, lambda: fs.exists(path)):
+        persistently(uri, lambda: fs.rm(path, recursive=True))
 
 
 def move(source: str, target: str) -> None:
     """Rename within one local file system; readers see the whole or nothing."""
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with one_sentence(f"{source} could not be moved to {target}"):
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-        _sync_folder(Path(target).parent)
-    except OSError as error:
-        raise StoreError(
-            f"{source} could not be moved to {target}: {error.strerror}; check the store's rights and space"
-        ) from error
+        _sync(Path(target).parent)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
     """Store ``data`` at ``uri``, whole or not at all."""
-    if is_local(uri):
-        path = Path(uri)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(data)
-        os.replace(part, path)
-        return
-    fs, path = _filesystem(uri)
-    fs.pipe(path, data)
+    with one_sentence(f"{uri} could not be written"):
+        if is_local(uri):
+            path = Path(uri)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}.part")
+            part.write_bytes(data)
+            os.replace(part, path)
+            return
+        fs, path = _filesystem(uri)
+        persistently(uri, lambda: fs.pipe(path, data))
 
 
 def read_bytes(uri: str) -> bytes:
@@ -76,7 +129,7 @@ def read_bytes(uri: str) -> bytes:
     if is_local(uri):
         return Path(uri).read_bytes()
     fs, path = _filesystem(uri)
-    return fs.cat(path)
+    return persistently(uri, lambda: fs.cat_file(path))
 
 
 def files(uri: str) -> Iterator[tuple[str, int]]:
@@ -86,21 +139,16 @@ def files(uri: str) -> Iterator[tuple[str, int]]:
         yield from sorted((p.relative_to(root).as_posix(), p.stat().st_size) for p in root.rglob("*") if p.is_file())
         return
     fs, path = _filesystem(uri)
-    found = fs.find(path, detail=True)
+    found = persistently(uri, lambda: fs.find(path, detail=True))
     yield from sorted((name[len(path) :].lstrip("/"), info["size"]) for name, info in found.items())
 
 
 def flush(uri: str) -> None:
-    """Ask the disk to keep every file under ``uri``, so that a rename never publishes empty files."""
+    """Ask the disk to keep everything under ``uri``, so that a rename never publishes empty files."""
     if not is_local(uri):
         return
-    paths = [p for p in Path(uri).rglob("*") if p.is_file()] if Path(uri).is_dir() else [Path(uri)]
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in (Path(uri), *(Path(uri).rglob("*") if Path(uri).is_dir() else ())):
+        _sync(path)
 
 
 def open_group(uri: str) -> zarr.Group:
@@ -111,11 +159,11 @@ def open_group(uri: str) -> zarr.Group:
 def _filesystem(uri: str):
     from fsspec.core import url_to_fs
 
-    return url_to_fs(uri)
+    return url_to_fs(uri, **REMOTE_OPTIONS)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -36,6 +36,15 @@ class RunSummary(BaseModel):
         return [p for p in self.products if p.kind == kind]
 
 
+def finite(value: Any) -> Any:
+    """Plain data as JSON can hold it: what is not finite becomes None."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def plain(value: Any) -> float | list[float | None] | None:
     """A metric as plain numbers; what is not finite becomes None, which JSON can hold."""
     if hasattr(value, "tolist"):

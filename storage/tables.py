@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from storage.database import Base, Json, UtcDateTime
+from storage.database import Base, Json, PlainText, UtcDateTime
 
 RUNNING, COMPLETED, FAILED, CANCELLED, INTERRUPTED = "running", "completed", "failed", "cancelled", "interrupted"
 
@@ -108,7 +108,7 @@ class TileRow(Base):
     seconds: Mapped[float]
     peak_bytes: Mapped[int] = mapped_column(BigInteger)
     writes: Mapped[list[dict[str, Any]]] = mapped_column(Json)
-    record: Mapped[Any] = mapped_column(Json)
+    record: Mapped[Any] = mapped_column(PlainText)
     finished: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

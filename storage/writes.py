@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import zarr
 
 from storage.digest import digest_bytes
+from storage.errors import BadPiecesError
 from storage.stores import join, read_bytes
 
 if TYPE_CHECKING:
@@ -66,31 +68,43 @@ def note(uri: str, array: zarr.Array, region: "Region", values: np.ndarray) -> N
         records.append(ShardWrite(uri, file, digest_bytes(stored), len(stored), finite, part.size))
 
 
+@dataclass(frozen=True)
+class _Piece:
+    region: "Region"
+    values: np.ndarray
+
+
 @dataclass
 class Assembly:
-    """Pieces of regions, kept until the block that gathers them ends."""
+    """Pieces of regions, kept in memory until the block that gathers them ends."""
 
-    core: "Region"
-    whole: "dict[Product, tuple[Region, np.ndarray]]" = field(default_factory=dict)
+    pieces: "dict[Product, list[_Piece]]" = field(default_factory=dict)
 
     def put(self, target: "Product", region: "Region", values: np.ndarray) -> None:
-        """Keep ``values`` of ``region`` as a piece of the core's region of ``target``."""
-        if target not in self.whole:
-            outer = self._outer(region, target.shape)
-            self.whole[target] = outer, np.empty([s.stop - s.start for s in outer], target.dtype)
-        outer, buffer = self.whole[target]
-        buffer[tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(region, outer, strict=True))] = values
+        """Keep ``values`` of ``region``."""
+        kept = np.empty([s.stop - s.start for s in region], target.dtype)
+        kept[...] = values
+        self.pieces.setdefault(target, []).append(_Piece(region, kept))
 
-    def _outer(self, region: "Region", shape: tuple[int, ...]) -> "Region":
-        """The core along the axes that it shares with ``region``; the region itself along the others."""
-        return tuple(
-            self.core[axis] if axis < len(self.core) and _inside(s, self.core[axis]) else s
-            for axis, s in enumerate(region)
+    def whole(self, target: "Product") -> _Piece:
+        """The region that the pieces of ``target`` cover together, once each."""
+        parts = self.pieces[target]
+        outer = tuple(
+            slice(min(s.start for s in sides), max(s.stop for s in sides))
+            for sides in zip(*(p.region for p in parts), strict=True)
         )
-
-
-def _inside(part: slice, whole: slice) -> bool:
-    return whole.start <= part.start and part.stop <= whole.stop
+        if sum(p.values.size for p in parts) != prod(s.stop - s.start for s in outer):
+            raise BadPiecesError(
+                f"{target.uri}/{target.variable}: {len(parts)} pieces of a tile overlap or leave a gap, each value was expected once; "
+                "map this step with splits=False"
+            )
+        buffer = np.empty([s.stop - s.start for s in outer], target.dtype)
+        while parts:  # one after the other, so that the pieces' memory is given back on the way
+            part = parts.pop()
+            buffer[
+                tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(part.region, outer, strict=True))
+            ] = part.values
+        return _Piece(outer, buffer)
 
 
 def assembling() -> Assembly | None:
@@ -99,13 +113,14 @@ def assembling() -> Assembly | None:
 
 
 @contextmanager
-def assembled(core: "Region") -> Iterator[None]:
+def assembled() -> Iterator[None]:
     """Gather every write inside the block; write each gathered region once, when the block ends well."""
-    gathered = Assembly(core)
+    gathered = Assembly()
     token = _assembly.set(gathered)
     try:
         yield
     finally:
         _assembly.reset(token)
-    for target, (region, values) in gathered.whole.items():
-        target.write(region, values)
+    for target in list(gathered.pieces):
+        whole = gathered.whole(target)
+        target.write(whole.region, whole.values)

@@ -4,6 +4,7 @@ A step is a plain function ``step(tile, *args)`` that reads, computes, writes it
 Dask cluster (the flow opens it) tiles run on its workers; without one they run here, one after the other.
 """
 
+import json
 import logging
 import sys
 import time
@@ -17,12 +18,13 @@ from storage.errors import NightloomError, TilesFailedError
 from storage.ledger import Ledger, TileDone
 from storage.writes import assembled, collected
 from tasks.array.tiling import Tile
+from tasks.attempts import Attempt, cut
 from tasks.progress import Progress
 
 log = logging.getLogger("nightloom")
 
-MAX_PIECES = 64
-TRIES = 3
+LASTING = (ValueError, TypeError, NightloomError)
+CAPACITY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,6 @@ class StageReport:
     reused: int
     retried: int
     split: int
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One try at one tile, computed in ``pieces``."""
-
-    tile: Tile
-    number: int = 1
-    pieces: int = 1
 
 
 @dataclass
@@ -90,9 +83,9 @@ def run_stage(
             _do(step, args, missing, course, progress, name, ledger, splits)
         _raise_failures(name, course, len(plan))
     except BaseException as error:
-        _close(ledger, stage_id, course, "failed", error)
+        _close(ledger, stage_id, course, "failed", started, error)
         raise
-    _close(ledger, stage_id, course, "completed")
+    _close(ledger, stage_id, course, "completed", started)
     records = [record for tile in plan for record in _records(course.done[label(tile)])]
     return StageReport(name, records, time.monotonic() - started, reused, course.retried, course.split)
 
@@ -125,7 +118,7 @@ def _do(
                 if ledger:
                     ledger.add(name, result)
                 progress.advance(sum(w.bytes for w in result.writes))
-            elif again := _next_attempt(attempt, result, splits):
+            elif again := attempt.after(result, splits=splits, lasting=LASTING):
                 course.split += again.pieces > attempt.pieces
                 course.retried += again.number > attempt.number
                 log.warning("%s: tile %s is tried again in %d pieces after %r", name, key, again.pieces, result)
@@ -138,21 +131,6 @@ def _do(
         executor.close()
 
 
-def _next_attempt(attempt: Attempt, error: BaseException, splits: bool) -> Attempt | None:
-    """Smaller pieces after memory ran out; the same again after anything that may pass; None when neither helps."""
-    if _ran_out_of_memory(error) and splits and attempt.pieces < MAX_PIECES:
-        return Attempt(attempt.tile, attempt.number, 2 * attempt.pieces)
-    lasting = isinstance(error, (ValueError, TypeError, NightloomError))
-    if lasting or attempt.number >= TRIES:
-        return None
-    return Attempt(attempt.tile, attempt.number + 1, attempt.pieces)
-
-
-def _ran_out_of_memory(error: BaseException) -> bool:
-    # A worker that used too much is killed by its nanny; the scheduler then reports the task as KilledWorker.
-    return isinstance(error, MemoryError) or type(error).__name__ == "KilledWorker"
-
-
 def run_tile(step: Callable[..., Any], attempt: Attempt, args: tuple) -> TileDone:
     """Do one tile, on a worker; collect what it wrote."""
     start = time.perf_counter()
@@ -160,20 +138,22 @@ def run_tile(step: Callable[..., Any], attempt: Attempt, args: tuple) -> TileDon
         if attempt.pieces == 1:
             record = step(attempt.tile, *args)
         else:
-            with assembled(attempt.tile.core):
-                record = {"pieces": [step(piece, *args) for piece in pieces(attempt.tile, attempt.pieces)]}
-    return TileDone(label(attempt.tile), record, tuple(writes), time.perf_counter() - start, _peak_bytes())
+            with assembled():
+                record = {"pieces": [step(piece, *args) for piece in cut(attempt.tile, attempt.pieces)]}
+    return TileDone(label(attempt.tile), _stored(record), tuple(writes), time.perf_counter() - start, _peak_bytes())
 
 
-def pieces(tile: Tile, count: int) -> list[Tile]:
-    """``tile`` halved until there are ``count`` pieces, or until no piece can be halved."""
-    parts: list[Tile] = [tile]
-    while len(parts) < count:
-        halves = [half for part in parts for half in part.split()]
-        if len(halves) == len(parts):
-            break
-        parts = halves
-    return parts
+def _stored(record: Any) -> Any:
+    """The record as the ledger will give it back, so that a resumed run continues with the very same values."""
+    return json.loads(json.dumps(record, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(
+        f"a step returned a {type(value).__name__} in its record; return numbers, texts, lists and dictionaries"
+    )
 
 
 def _records(done: TileDone) -> Iterator[Any]:
@@ -198,7 +178,12 @@ def _raise_failures(name: str, course: _Course, total: int) -> None:
 
 
 def _close(
-    ledger: Ledger | None, stage_id: int | None, course: _Course, status: str, error: BaseException | None = None
+    ledger: Ledger | None,
+    stage_id: int | None,
+    course: _Course,
+    status: str,
+    started: float,
+    error: BaseException | None = None,
 ) -> None:
     if ledger is None or stage_id is None:
         return
@@ -211,6 +196,7 @@ def _close(
         bytes=sum(w.bytes for d in done for w in d.writes),
         peak_bytes=max((d.peak_bytes for d in done), default=0),
         busy_seconds=sum(d.seconds for d in done),
+        seconds=time.monotonic() - started,
         error=str(error) if error else None,
     )
 
@@ -278,8 +264,17 @@ class _OnCluster:
         self.client, self.step, self.args = client, step, args
         self.flying: dict[Any, Attempt] = {}
         self.arrivals = as_completed()
-        threads = sum(client.nthreads().values()) or 1
+        self._measure()
+
+    def _measure(self) -> None:
+        """How many tiles may be in flight, and what they ask of a worker; workers of a queued cluster come and go."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        threads = sum(worker["nthreads"] for worker in workers) or 1
         self.room = threads + max(2, threads // 2)
+        # A cluster that someone else started may not declare it; its tiles would wait for ever.
+        declared = not workers or any("GPU" in worker["resources"] for worker in workers)
+        self.demand = {"GPU": 1} if declared else None
+        self.measured = time.monotonic()
 
     @property
     def busy(self) -> bool:
@@ -287,10 +282,12 @@ class _OnCluster:
 
     @property
     def has_room(self) -> bool:
+        if time.monotonic() - self.measured > CAPACITY_SECONDS:
+            self._measure()
         return len(self.flying) < self.room
 
     def submit(self, attempt: Attempt) -> None:
-        future = self.client.submit(run_tile, self.step, attempt, self.args, pure=False, resources={"GPU": 1})
+        future = self.client.submit(run_tile, self.step, attempt, self.args, pure=False, resources=self.demand)
         self.flying[future] = attempt
         self.arrivals.add(future)
 

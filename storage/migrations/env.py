@@ -8,14 +8,15 @@ from storage.database import Base, connect, discover
 LOCK = 0x6E6C  # any number that only Nightloom's migrations use
 
 discover()
-with connect(context.config.attributes["url"]).connect() as connection:
+engine = connect(context.config.attributes["url"])
+with engine.connect() as connection:
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"select pg_advisory_lock({LOCK})"))
+        # Held until the commit: released any earlier, the next process would not see these tables yet.
+        connection.execute(text(f"select pg_advisory_xact_lock({LOCK})"))
     else:
         connection.exec_driver_sql("begin exclusive")
     context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"select pg_advisory_unlock({LOCK})"))
     connection.commit()
+engine.dispose()

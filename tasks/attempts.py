@@ -1,0 +1,50 @@
+"""Attempts at a tile: what is tried next after a failure, and how a tile is cut when memory ran out."""
+
+from dataclasses import dataclass, replace
+
+from tasks.array.tiling import Tile
+
+MAX_PIECES = 64
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at one tile, computed in ``pieces``."""
+
+    tile: Tile
+    number: int = 1
+    pieces: int = 1
+
+    def after(
+        self, error: BaseException, *, splits: bool, lasting: tuple[type[BaseException], ...]
+    ) -> "Attempt | None":
+        """Smaller pieces after memory ran out; the same again after what may pass; None when neither helps."""
+        if is_memory(error) and splits and self.pieces < MAX_PIECES:
+            return replace(self, pieces=2 * self.pieces)
+        if isinstance(error, lasting) or self.number >= TRIES:
+            return None
+        # A worker that used too much is killed, and so is one that a poisonous tile crashes: try a few times, ever smaller.
+        smaller = 4 * self.pieces if killed_its_worker(error) and splits else self.pieces
+        return replace(self, number=self.number + 1, pieces=min(MAX_PIECES, smaller))
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the host or on the device."""
+    return isinstance(error, MemoryError) or "CUDA_ERROR_OUT_OF_MEMORY" in str(error)
+
+
+def killed_its_worker(error: BaseException) -> bool:
+    """Whether the scheduler gave the tile up because workers died of it."""
+    return type(error).__name__ == "KilledWorker"
+
+
+def cut(tile: Tile, count: int) -> list[Tile]:
+    """``tile`` halved until there are ``count`` pieces, or until no piece can be halved."""
+    parts: list[Tile] = [tile]
+    while len(parts) < count:
+        halves = [half for part in parts for half in part.split()]
+        if len(halves) == len(parts):
+            break
+        parts = halves
+    return parts
