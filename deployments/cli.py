@@ -56,7 +56,9 @@ def run(
     if json_:
         print(summary.model_dump_json())
     else:
-        tables.show_summary(summary)
+        from deployments import morning
+
+        morning.show(summary)
     if summary.status != "completed":
         raise typer.Exit(1)
 

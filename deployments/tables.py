@@ -30,10 +30,11 @@ def show_rows(rows: Sequence[Row], as_json: bool, as_csv: bool = False) -> None:
         print("none")
     else:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(*rows[0].keys(), box=None, pad_edge=False, header_style="bold")
         for row in rows:
-            table.add_row(*(_cell(v) for v in row.values()))
+            table.add_row(*(Text(_cell(v)) for v in row.values()))
         _console().print(table)
 
 
@@ -43,27 +44,12 @@ def show_record(record: Row, as_json: bool) -> None:
         print(json.dumps(record, default=str))
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in record.items():
-        table.add_row(f"[bold]{name}", _lines(value))
+        table.add_row(Text(name, style="bold"), Text(_lines(value)))
     _console().print(table)
-
-
-def show_summary(summary: Any) -> None:
-    """Print how a run ended: products, what was measured, what could not be used."""
-    show_record(
-        {"run": summary.run, "flow": summary.flow, "status": summary.status, "seconds": f"{summary.seconds:.1f}"}, False
-    )
-    if summary.products:
-        print()
-        show_rows([{"kind": p.kind, "name": p.name, "where": p.uri} for p in summary.products], False)
-    single = {k: f"{v:.5g}" for k, v in summary.metrics.items() if isinstance(v, float)}
-    if single:
-        print()
-        show_record(single, False)
-    for refused in getattr(summary, "quarantined", None) or []:
-        print(f"\ncould not be used: {refused['path']}\n  {refused['reason']}")
 
 
 def add_listings(app: typer.Typer) -> None:
