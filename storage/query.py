@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import case, exists, func, or_, select
 from sqlalchemy.orm import selectinload
 
-from storage.database import Base, session
+from storage.database import Base, engine, session
 from storage.errors import BadInputError, UnknownNameError
 from storage.tables import Lineage, Metric, ProductRow, Run
 from storage.where import Compare, compare, where
@@ -119,7 +119,7 @@ def run_field(name: str) -> Compare:
         return lambda op, value: exists().where(ProductRow.run_id == Run.id, field(op, value))
     if kind == "params" and rest:
         return lambda op, value: compare(_json(Run.params, rest.split("."), value), op, value)
-    return _column_field(Run, name)
+    return _column_field(Run, "id" if name == "run" else name)
 
 
 def _column_field(row: type[Base], name: str) -> Compare:
@@ -130,10 +130,19 @@ def _column_field(row: type[Base], name: str) -> Compare:
 
 
 def _json(column: Any, path: list[str], value: Any) -> Any:
-    element = column[tuple(path)] if len(path) > 1 else column[path[0]]
+    """A member of a JSON column where it has the value's type, else null: ``'auto' > 3`` is no error, and not true."""
+    element = column[tuple(path)]
     if isinstance(value, bool):
-        return element.as_boolean()
-    return element.as_float() if isinstance(value, (int, float)) else element.as_string()
+        kinds, typed = ("boolean", "true", "false"), element.as_boolean()
+    elif isinstance(value, (int, float)):
+        kinds, typed = ("number", "integer", "real"), element.as_float()
+    else:
+        kinds, typed = ("string", "text"), element.as_string()
+    if engine().dialect.name == "postgresql":
+        kind = func.jsonb_typeof(element)
+    else:
+        kind = func.json_type(column, "$" + "".join(f'."{name}"' for name in path))
+    return case((kind.in_(kinds), typed))
 
 
 def _one(row: type[Any], wanted: str, what: str, *options: Any) -> Any:
