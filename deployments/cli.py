@@ -5,7 +5,9 @@ Imports are lazy: listing runs must not wait for Prefect, Dask or Zarr.
 
 import json
 import os
+import re
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -166,7 +168,10 @@ def main() -> None:
 def _validation_line(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "parameters"
     text = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {text[0].lower()}{text[1:]}, got {error.get('input')!r}"
+    choices = re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
+    near = get_close_matches(str(error.get("input")), choices, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{name}: {text[0].lower()}{text[1:]}, got {error.get('input')!r}{hint}"
 
 
 def _say(sentence: str, as_json: bool, code: int) -> None:

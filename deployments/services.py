@@ -68,6 +68,8 @@ def worker(api_url: str, health_port: int) -> Service:
         environment={
             "PREFECT_API_URL": api_url,
             "PREFECT_WORKER_QUERY_SECONDS": WORKER_POLL_SECONDS,
+            # The rule that ends runs whose process died listens to these (bootstrap.SILENCE).
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             "PREFECT_WORKER_WEBSERVER_HOST": LOOPBACK,
             "PREFECT_WORKER_WEBSERVER_PORT": str(health_port),
         },

@@ -40,7 +40,7 @@ def cluster(kind: str | None = None) -> Iterator[Any]:
     kind = kind or settings().cluster
     # Dask tells of every worker that comes and goes; a person wants to hear only of what is wrong.
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with dask.config.set(DASK):
+    with dask.config.set(DASK | {"distributed.nanny.pre-spawn-environ": _worker_environment()}):
         if kind.startswith(("tcp://", "tls://")):
             with Client(kind, security=_security(kind)) as client:
                 yield client
@@ -85,7 +85,6 @@ def _cpu() -> Any:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         local_directory=str(settings().home / "dask"),
-        env=_worker_environment(threads=1),
         silence_logs=logging.ERROR,
     )
 
@@ -101,7 +100,6 @@ def _cuda() -> Any:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         local_directory=str(settings().home / "dask"),
-        env=_worker_environment(threads=max(1, cores() // max(1, gpu_count()))),
         # CuPy takes its memory from the same RMM pool as everything else on the worker.
         preload=["flows._gpu_worker"],
     )
@@ -138,12 +136,15 @@ def _scaled(start: Any, name: str) -> Any:
     return made
 
 
-def _worker_environment(threads: int) -> dict[str, str]:
-    # One tile per thread of the worker: libraries that start their own threads would fight over the same cores.
+def _worker_environment() -> dict[str, str]:
+    """Environment of every worker that is started here; LocalCUDACluster has no argument for it, Dask's settings have."""
+    # One tile per worker: libraries that start threads of their own would fight over the same cores.
+    threads = str(max(1, cores() // gpu_count()) if gpu_count() else 1)
     names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {name: str(threads) for name in names} | {
+    return dict.fromkeys(names, threads) | {
         "NUMBA_THREADING_LAYER": "omp",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        "MALLOC_TRIM_THRESHOLD_": "65536",  # give freed memory back, so that a worker's size tells what it uses
     }
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from flows._catalogue import FlowEntry, flow_names, load
 from flows._cluster import cluster
 from flows._inbox import Inbox
 from flows._report import Night, as_markdown
 from flows._sources import already_done
+from storage.errors import UnknownNameError
 from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.settings import settings
@@ -29,6 +30,14 @@ class NightlyParams(Parameters):
     only: list[str] = Field(
         default_factory=list, description="run only these flows besides ingest; empty runs all that apply"
     )
+
+    @field_validator("only")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in flow_names():
+                raise UnknownNameError("flow", name, flow_names())
+        return names
 
     def inputs(self) -> dict[str, list[str]]:
         """None of its own: each file is the input of the run that reads it."""
