@@ -1,0 +1,226 @@
+"""Hands: an MJCF of boxes and capsules with a short YAML of contact sites, read into the kernels' tables."""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import yaml
+
+HANDS = Path(__file__).parent / "hands"
+
+Chain = namedtuple("Chain", "links parents")
+"""Links after the base: offset (3), rotation (9) and joint axis (3) in the parent's frame; the parent's number."""
+
+Skin = namedtuple("Skin", "solids solid_links touching reach spans points pairs")
+"""Boxes and capsules: rows as in `body._solids`, their links, sample points and the pairs that may collide."""
+
+Tips = namedtuple("Tips", "sites links groups")
+"""Contact spheres of the fingertips: centre (3) and radius, link, group (0 finger, 1 thumb)."""
+
+Joints = namedtuple("Joints", "limits partners torque")
+"""Joint limits [rad], the other joint on the same tendon or -1, the largest target offset [rad]."""
+
+HandTables = namedtuple("HandTables", "chain skin tips joints")
+"""What the kernels know of a hand, float32 and int32; see `hand_tables`."""
+
+SPACING = 0.011
+"""Distance of sample points on the links' surfaces [m]: the narrowest piece that could slip between is half of it."""
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A hand: its model file, its joints in the order of ``qpos``, and where it touches."""
+
+    name: str
+    mjcf: Path
+    joint_names: tuple[str, ...]
+    tables: HandTables
+    rest: np.ndarray
+    palm: np.ndarray
+    """Rows: palm normal, direction of the fingers, and the point where an object belongs, in the base's frame."""
+
+    @property
+    def dof(self) -> int:
+        """Number of joints; a pose has 7 more numbers for the base."""
+        return len(self.joint_names)
+
+    @property
+    def contact_bodies(self) -> int:
+        """Number of fingertips that may touch."""
+        return len(self.tables.tips.groups)
+
+
+def known_hands() -> list[str]:
+    """Names of the hands that ship with the project."""
+    return sorted(p.stem for p in HANDS.glob("*.xml"))
+
+
+@cache
+def load_hand(name: str) -> Hand:
+    """A shipped hand by name, or a person's own by the path of its MJCF (contact sites beside it, ``.yaml``).
+
+    Raises
+    ------
+    ValueError
+        If the hand is unknown, or its model or its contact sites do not fit the kernels.
+    """
+    mjcf = HANDS / f"{name}.xml" if name in known_hands() else Path(name)
+    if mjcf.suffix != ".xml" or not mjcf.is_file():
+        raise ValueError(f"hand {name!r} is unknown; give one of {', '.join(known_hands())} or the path of an MJCF file")
+    sites = mjcf.with_suffix(".yaml")
+    if not sites.is_file():
+        raise ValueError(f"{mjcf.name} has no contact sites; write them to {sites.name} beside it")
+    return _read_hand(mjcf, yaml.safe_load(sites.read_text()))
+
+
+def _read_hand(mjcf: Path, sites: dict) -> Hand:
+    spec = mujoco.MjSpec.from_file(str(mjcf))
+    root = spec.worldbody.first_body()
+    if root is None:
+        raise ValueError(f"{mjcf.name} has no body; expected one base body with jointed links below it")
+    if root.first_joint() is None:
+        root.add_freejoint()
+    model = spec.compile()
+    joints = [j for j in range(model.njnt) if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_HINGE]
+    if model.nu == 0:
+        raise ValueError(f"{mjcf.name} has no actuators; add one position actuator per joint (or per tendon)")
+    if len(joints) != model.njnt - 1 or len({int(model.jnt_bodyid[j]) for j in joints}) != len(joints):
+        raise ValueError(f"{mjcf.name} must have hinge joints only, one per body; found {model.njnt - 1} joints")
+    names = tuple(model.joint(j).name for j in joints)
+    rest = np.array([np.clip(sites.get("rest", {}).get(n, 0.0), *model.jnt_range[j]) for n, j in zip(names, joints)])
+    palm = np.array([sites["palm"][k] for k in ("normal", "fingers", "centre")], float)
+    return Hand(mjcf.stem, mjcf, names, hand_tables(model, joints, sites, mjcf.name), rest, palm)
+
+
+def hand_tables(model: mujoco.MjModel, joints: list[int], sites: dict, name: str) -> HandTables:
+    """Merge welded bodies into links (one per joint, after the base) and tabulate what the kernels need."""
+    frames = _body_frames(model, joints)
+    links = np.zeros((len(joints) + 1, 15))
+    parents = np.zeros(len(joints) + 1, np.int32)
+    links[0, 3:12] = np.eye(3).ravel()
+    for l, j in enumerate(joints, 1):
+        body = model.jnt_bodyid[j]
+        parents[l], where, rotation = frames[int(model.body_parentid[body])]
+        local = rotation @ _matrix(model.body_quat[body])
+        offset = where + rotation @ model.body_pos[body] + local @ model.jnt_pos[j]
+        links[l] = np.concatenate([offset, local.ravel(), model.jnt_axis[j]])
+    contacts, contact_links, groups = _contacts(model, frames, sites, name)
+    solids, solid_links, bodies = _solids(model, frames, name)
+    points = [_surface_points(s) for s in solids]
+    tips = {int(model.body(c["body"]).weldid[0]) for c in sites["contacts"]}
+    touching = [int(model.body_weldid[b]) in tips and s[15] > 0 for b, s in zip(bodies, solids)]
+    limits = np.array([model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi) for j in joints])
+    f32, i32 = np.float32, np.int32
+    skin = Skin(solids.astype(f32), np.array(solid_links, i32), np.array(touching, np.uint8),
+                (np.linalg.norm(solids[:, 12:15], axis=1) + solids[:, 15]).astype(f32),
+                np.concatenate([[0], np.cumsum([len(p) for p in points])]).astype(i32),
+                np.concatenate(points).astype(f32), _pairs(model, bodies))
+    torque = np.array([sites.get("torque_limit", 1.0) / SPRING], f32)
+    return HandTables(Chain(links.astype(f32), parents), skin,
+                      Tips(contacts.astype(f32), np.array(contact_links, i32), np.array(groups, i32)),
+                      Joints(limits.astype(f32), _partners(model, joints), torque))
+
+
+SPRING = 5.0
+"""Stiffness of the position actuators grasps are made for [N m/rad]: that of DexGraspBench's test."""
+
+
+def _matrix(quat) -> np.ndarray:
+    out = np.zeros(9)
+    mujoco.mju_quat2Mat(out, np.asarray(quat, float))
+    return out.reshape(3, 3)
+
+
+def _body_frames(model, joints) -> dict[int, tuple[int, np.ndarray, np.ndarray]]:
+    """For every body of the hand: the link it belongs to, and its position and rotation in that link's frame."""
+    link_of = {int(model.jnt_bodyid[j]): l for l, j in enumerate(joints, 1)}
+    frames = {1: (0, np.zeros(3), np.eye(3))}
+    for b in range(2, model.nbody):
+        if b in link_of:
+            anchor = model.jnt_pos[joints[link_of[b] - 1]]
+            frames[b] = (link_of[b], -anchor, np.eye(3))
+        else:
+            link, where, rotation = frames[int(model.body_parentid[b])]
+            frames[b] = (link, where + rotation @ model.body_pos[b], rotation @ _matrix(model.body_quat[b]))
+    return frames
+
+
+def _contacts(model, frames, sites, name):
+    rows, links, groups = [], [], []
+    for site in sites["contacts"]:
+        body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, site["body"])
+        if body < 0:
+            raise ValueError(f"{name} has no body {site['body']!r}, named as a contact site; correct the YAML beside it")
+        link, where, rotation = frames[body]
+        rows.append([*(where + rotation @ np.asarray(site["position"], float)), site["radius"]])
+        links.append(link)
+        groups.append(1 if site["group"] == "thumb" else 0)
+    if not 2 <= len(rows) <= 5 or not {0, 1} <= set(groups):
+        raise ValueError(f"{name} has {len(rows)} contact sites; expected 2 to 5, at least one finger and one thumb")
+    return np.array(rows), links, groups
+
+
+def _solids(model, frames, name):
+    rows, links, bodies = [], [], []
+    kinds = mujoco.mjtGeom
+    for g in range(model.ngeom):
+        if not (model.geom_contype[g] or model.geom_conaffinity[g]):
+            continue
+        size, kind = model.geom_size[g], model.geom_type[g]
+        if kind == kinds.mjGEOM_BOX:
+            core = [*size, 0.0]
+        elif kind == kinds.mjGEOM_CAPSULE:
+            core = [0.0, 0.0, size[1], size[0]]
+        elif kind == kinds.mjGEOM_SPHERE:
+            core = [0.0, 0.0, 0.0, size[0]]
+        else:
+            raise ValueError(f"geom {g} of {name} is neither box, capsule nor sphere; replace it by one that encloses it")
+        link, where, rotation = frames[int(model.geom_bodyid[g])]
+        rows.append([*(where + rotation @ model.geom_pos[g]), *(rotation @ _matrix(model.geom_quat[g])).ravel(), *core])
+        links.append(link)
+        bodies.append(int(model.geom_bodyid[g]))
+    return np.array(rows), links, bodies
+
+
+def _surface_points(solid: np.ndarray) -> np.ndarray:
+    """Sample points (position in the link, radius): a lattice on a box's surface, spheres along a capsule."""
+    centre, rotation, half, radius = solid[:3], solid[3:12].reshape(3, 3), solid[12:15], solid[15]
+    if radius:
+        steps = np.linspace(-1, 1, max(2, int(np.ceil(2 * half[2] / 0.005)) + 1)) if half[2] else np.zeros(1)
+        local = np.zeros((len(steps), 3))
+        local[:, 2] = steps * half[2]
+    else:
+        axes = [np.linspace(-h, h, max(2, int(np.ceil(2 * h / SPACING)) + 1)) for h in half]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+        local = grid[(np.abs(np.abs(grid) - half) < 1e-9).any(1)]
+    return np.column_stack([centre + local @ rotation.T, np.full(len(local), radius)])
+
+
+def _pairs(model, bodies) -> np.ndarray:
+    """Pairs of solids that MuJoCo would let collide: other links, not parent and child, not excluded."""
+    excluded = {(int(s) >> 16, int(s) & 0xFFFF) for s in model.exclude_signature}
+    weld, parent = model.body_weldid, model.body_parentid
+    pairs = []
+    for a in range(len(bodies)):
+        for b in range(a + 1, len(bodies)):
+            i, j = bodies[a], bodies[b]
+            u, v = int(weld[i]), int(weld[j])
+            kin = u == v or int(weld[parent[u]]) == v or int(weld[parent[v]]) == u
+            if not kin and (i, j) not in excluded and (j, i) not in excluded:
+                pairs.append((a, b))
+    return np.array(pairs, np.int32).reshape(-1, 2)
+
+
+def _partners(model, joints) -> np.ndarray:
+    """For each joint the other joint on its fixed tendon, or -1."""
+    partners = np.full(len(joints), -1, np.int32)
+    for t in range(model.ntendon):
+        start = model.tendon_adr[t]
+        ids = [int(i) for i in model.wrap_objid[start : start + model.tendon_num[t]]]
+        if len(ids) == 2:
+            a, b = (joints.index(i) for i in ids)
+            partners[a] = b
+    return partners
