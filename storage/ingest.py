@@ -114,7 +114,7 @@ def _place(header: CubeHeader, n_y: int, n_x: int) -> Coords:
     reference = {"GeoTransform": f"{c!r} {a!r} {b!r} {f!r} {d!r} {e!r}"}
     if header.crs:
         reference |= {"crs_wkt": header.crs, "spatial_ref": header.crs}
-    coords = {**numbers, "spatial_ref": Coordinate((), np.int64(0), reference)}
+    coords = {**numbers, "spatial_ref": Coordinate((), np.array(0), reference)}
     if not (b or d):  # a rotated grid has no vectors of coordinates; the six numbers say it all
         names = _axis_names(header.crs)
         coords["y"] = Coordinate(("y",), f + e * (np.arange(n_y) + 0.5), names["y"])

@@ -4,14 +4,14 @@ import io
 import shutil
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy_format
 
 from tasks.ingest.axes import order_of
 from tasks.ingest.header import DIMS, Header, Unreadable
-from tasks.ingest.raw import RawArray, SpooledArray, check_size
+from tasks.ingest.raw import RawArray, Reversed, SpooledArray, check_size
 from tasks.ingest.source import Source, Stored
 from tasks.ingest.variables import Variable, assemble
 
@@ -107,23 +107,10 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Vari
             f"{info.filename} holds {info.file_size} bytes, which its shape {shape} of {dtype} contradicts"
         )
     array = SpooledArray(str(path), info.filename, dtype, stored, _unpack)
-    return Variable(_Transposed(array) if fortran else array)
+    return Variable(Reversed(array) if fortran else array)
 
 
 def _unpack(path: str, name: str, out: IO[bytes]) -> None:
     with zipfile.ZipFile(path) as archive, archive.open(name) as member:
         _array_header(member)
         shutil.copyfileobj(member, out, 1 << 20)
-
-
-class _Transposed:
-    """A Fortran-ordered member seen in the order its header states."""
-
-    def __init__(self, array: SpooledArray) -> None:
-        self.array = array
-        self.shape = array.shape[::-1]
-        self.dtype = array.dtype
-
-    def __getitem__(self, region: Any) -> np.ndarray:
-        region = region if isinstance(region, tuple) else (region,)
-        return self.array[region[::-1]].T

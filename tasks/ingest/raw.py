@@ -61,7 +61,26 @@ class SpooledArray:
         return prod(self.shape) * self.dtype.itemsize
 
 
-@lru_cache(maxsize=2)
+@dataclass(frozen=True, eq=False)
+class Reversed:
+    """An array of Fortran order, seen in the order its program states: the axes of ``array`` from last to first."""
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)[::-1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    def __getitem__(self, region: Any) -> np.ndarray:
+        region = region if isinstance(region, tuple) else (region,)
+        return self.array[region[::-1]].T
+
+
+@lru_cache(maxsize=4)
 def _spool(array: SpooledArray, mtime_ns: int, size: int) -> IO[bytes]:
     """The unpacked file; the time and size of the original are part of the key, so a changed file is read anew."""
     free = shutil.disk_usage(tempfile.gettempdir()).free

@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from tasks.ingest import envi, npy, zarr_store
+from tasks.ingest import envi, filterbank, fits, geotiff, hdf5, matlab, npy, zarr_store
 from tasks.ingest.header import Header, Unreadable
 from tasks.ingest.source import Source
 
-READERS: dict[str, ModuleType] = {"zarr": zarr_store, "numpy": npy, "envi": envi}
+READERS: dict[str, ModuleType] = {
+    "zarr": zarr_store,
+    "numpy": npy,
+    "matlab": matlab,
+    "hdf5": hdf5,
+    "geotiff": geotiff,
+    "fits": fits,
+    "filterbank": filterbank,
+    "envi": envi,
+}
 """By content, in this order: a format whose mark could be taken for another's comes later."""
 
 

@@ -55,7 +55,20 @@ class Source:
     """True where a value is valid; axes it lacks are broadcast."""
 
     def read(self, region: Region) -> tuple[np.ndarray, np.ndarray]:
-        """Values of ``region`` in product order and type, and a bool array of equal shape: True = valid."""
+        """Values of ``region`` in product order and type, and a bool array of equal shape: True = valid.
+
+        What a format's library raises over a damaged file leaves as one sentence; a failing disk stays an OSError,
+        which is worth another try.
+        """
+        try:
+            return self._read(region)
+        except (Unreadable, OSError, MemoryError):
+            raise
+        except Exception as error:
+            cause = " ".join(str(error).split())[:200] or type(error).__name__
+            raise Unreadable(f"the {self.header.format} file breaks off at {region}: {cause}; copy it again") from error
+
+    def _read(self, region: Region) -> tuple[np.ndarray, np.ndarray]:
         dims = self.header.dims
         stored = self.values.block(dims, region)
         if self.mask is None:

@@ -23,6 +23,11 @@ _FREQ = re.compile(r"^freq|^chan_?freq|^nu$", re.I)
 _STEP = re.compile(r"^(tsamp|dt|cadence|sampling_time|time_step)(_s)?$", re.I)
 _MASK = re.compile(r"(^|_)(mask|valid)$", re.I)
 _FLAG = re.compile(r"^(flags?|flagged)$", re.I)
+_SECONDS = {
+    "s": 1.0, "sec": 1.0, "second": 1.0, "m": 1e-3, "millisecond": 1e-3, "u": 1e-6, "microsecond": 1e-6,
+    "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0,
+}  # fmt: skip
+"""By the unit's name without its last s: "ms" is looked up as "m"."""
 _LONGEST_VECTOR = 20_000_000
 
 
@@ -241,13 +246,22 @@ def _radio(header: Header, variables: Mapping[str, Variable], cube: Variable, or
     own = _coordinate(variables, cube, order, "time")
     step = next((v for n, v in variables.items() if _STEP.match(n) and v.size == 1), None)
     if own is not None:
-        seconds = own.load().ravel().astype(np.float64)
-        return header.noted(time=seconds - seconds[0])
+        return header.noted(time=_seconds(own))
     if step is not None:
         return header.noted(time=np.arange(n_time) * float(step.load().ravel()[0]))
     if n_time > 1:
         raise Unreadable("the sampling time is missing; store it beside the cube as tsamp_s, in seconds")
     return header.noted(time=np.zeros(1))
+
+
+def _seconds(own: Variable) -> np.ndarray:
+    """A time axis as seconds since its first sample, also from "days since 2000-01-01"."""
+    unit = str(_plain(own.attrs.get("units"))).split(" since ")[0].strip().lower()
+    factor = _SECONDS.get(unit.removesuffix("s") or "s")
+    if factor is None:
+        raise Unreadable(f"the time axis is in {unit!r}, expected s, ms, us, minutes, hours or days; correct its units")
+    values = own.load().ravel().astype(np.float64)
+    return (values - values[0]) * factor
 
 
 def _mask(

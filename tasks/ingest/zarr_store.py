@@ -61,7 +61,7 @@ def _open_array(path: str, name: str) -> Any:
     import zarr
 
     node = zarr.open(path, mode="r")
-    return node[name] if name else node
+    return node if isinstance(node, zarr.Array) else node[name]
 
 
 def _variable(path: str, name: str, array: Any) -> Variable:
