@@ -1,0 +1,179 @@
+"""Stages do every tile once, again when that may help, in pieces when memory runs out, and name those that cannot be done."""
+
+import logging
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from storage.errors import StoreError, TilesFailedError
+from storage.layout import Layout, variable
+from storage.product import create
+from tasks.array.tiling import tiles
+from tasks.attempts import MAX_PIECES, TRIES, Attempt, cut
+from tasks.progress import Progress
+from tasks.stage import run_stage
+
+PLAN = tiles((8, 8), (4, 4))
+
+
+@pytest.fixture
+def square(tmp_path):
+    return create(str(tmp_path / "s.zarr"), Layout("square", {"cube": variable(("y", "x"), (8, 8), "f8", (4, 4))}))
+
+
+def write(tile, product):
+    product.write(tile.core, np.ones([s.stop - s.start for s in tile.core]) * (1 + tile.index[0]))
+    return {"index": list(tile.index)}
+
+
+def test_records_come_in_the_order_of_the_plan(square):
+    report = run_stage(write, PLAN, square)
+    assert [tuple(r["index"]) for r in report.records] == [t.index for t in PLAN]
+    assert (report.name, report.reused, report.retried, report.split) == ("write", 0, 0, 0)
+
+
+def test_a_record_is_what_the_ledger_would_give_back():
+    def step(tile):
+        return {"a": np.float32(1.5), "b": np.arange(2), "c": (1, 2), "d": float("nan")}
+
+    (record, *_) = run_stage(step, PLAN).records
+    assert {k: record[k] for k in "abc"} == {"a": 1.5, "b": [0, 1], "c": [1, 2]}
+    assert np.isnan(record["d"])
+
+
+def test_a_record_that_cannot_be_stored_is_named():
+    with pytest.raises(TilesFailedError, match="returned a set in its record"):
+        run_stage(lambda tile: {1, 2}, PLAN, name="sets")
+
+
+def test_what_may_pass_is_tried_again():
+    tries = []
+
+    def flaky(tile):
+        tries.append(tile.index)
+        if tries.count(tile.index) < TRIES:
+            raise ConnectionError("the network blinked")
+
+    report = run_stage(flaky, PLAN)
+    assert report.retried == len(PLAN) * (TRIES - 1)
+    assert len(tries) == len(PLAN) * TRIES
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), TypeError("bad"), StoreError("bad")])
+def test_what_lasts_is_not(error):
+    tries = []
+
+    def bad(tile):
+        tries.append(tile.index)
+        raise error
+
+    with pytest.raises(TilesFailedError):
+        run_stage(bad, PLAN)
+    assert len(tries) == len(PLAN)
+
+
+def test_a_poisonous_tile_is_named_after_all_others_were_done(square):
+    def poisoned(tile, product):
+        if tile.index == (0, 1):
+            raise RuntimeError("poison")
+        return write(tile, product)
+
+    with pytest.raises(TilesFailedError, match=r"poisoned: 1 of 4 tiles failed for good \(0-1\); the first said: poison"):
+        run_stage(poisoned, PLAN, square)
+    assert square.read()[4:].all()
+    assert not square.read()[:4, 4:].any()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")])
+def test_out_of_memory_gives_smaller_pieces_and_the_same_values(square, error):
+    sizes = []
+
+    def hungry(tile, product):
+        values = np.fromfunction(lambda y, x: (y + tile.core[0].start) * 8 + x + tile.core[1].start, [s.stop - s.start for s in tile.core])
+        sizes.append(values.size)
+        if values.size > 4:
+            raise error
+        product.write(tile.core, values)
+        return values.size
+
+    report = run_stage(hungry, PLAN, square)
+    np.testing.assert_array_equal(square.read(), np.arange(64.0).reshape(8, 8))
+    assert report.records == [4] * 16
+    assert report.split == 8  # each of four tiles was cut twice
+    assert report.retried == 0
+
+
+def test_a_tile_that_never_fits_ends_in_one_sentence():
+    with pytest.raises(TilesFailedError, match="4 of 4 tiles"):
+        run_stage(_always_hungry, PLAN, splits=True)
+    with pytest.raises(TilesFailedError):
+        run_stage(_always_hungry, PLAN, splits=False)
+
+
+def _always_hungry(tile):
+    raise MemoryError("16 GB were asked for")
+
+
+def test_a_tile_that_kills_workers_gets_smaller_and_is_given_up():
+    killed = type("KilledWorker", (Exception,), {})("died")
+    attempt, seen = Attempt(PLAN[0]), []
+    while attempt:
+        seen.append((attempt.number, attempt.pieces))
+        attempt = attempt.after(killed, splits=True, lasting=())
+    assert seen == [(1, 1), (2, 4), (3, 16)]
+
+
+def test_pieces_have_an_end():
+    attempt, seen = Attempt(PLAN[0]), []
+    while attempt:
+        seen.append(attempt.pieces)
+        attempt = attempt.after(MemoryError(), splits=True, lasting=())
+    assert max(seen) == MAX_PIECES
+    assert len(seen) <= MAX_PIECES.bit_length() + TRIES
+    assert len(cut(PLAN[0], 64)) == 16
+
+
+def test_an_empty_plan_is_a_stage_too():
+    assert run_stage(write, []).records == []
+
+
+def test_an_interruption_goes_through():
+    def stop(tile):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(stop, PLAN)
+
+
+def test_a_request_to_end_interrupts_a_recorded_run(home):
+    from storage.runs import recorded
+    from tests.storage.flowlike import TinyParams
+
+    with pytest.raises(KeyboardInterrupt), recorded("tiny", TinyParams()):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_progress_is_told_in_lines_and_percent(caplog, monkeypatch):
+    monkeypatch.setattr("tasks.progress.LOG_SECONDS", 0)
+    heard = []
+    with caplog.at_level(logging.INFO, "nightloom"), Progress("restore", total=4, done=2, listener=heard.append) as progress:
+        progress.advance(2_000_000)
+        progress.advance(2_000_000)
+    assert heard == [75.0, 100.0, 100.0]
+    assert "restore: 3 of 4 tiles" in caplog.text
+    assert "(2 were done before)" in caplog.text
+
+
+def test_a_deaf_listener_stops_nothing(monkeypatch):
+    """The Prefect server may be away: `_artifact` swallows that."""
+    import prefect.context
+    from tasks.stage import _artifact
+
+    monkeypatch.setattr(prefect.context.FlowRunContext, "get", classmethod(lambda cls: object()))
+    monkeypatch.setattr("prefect.artifacts.create_progress_artifact", lambda *a, **k: 1 / 0)
+    _artifact("my_stage")(50.0)
