@@ -85,6 +85,8 @@ def solve_scene(
         )
     sub = np.ix_(used, used)
     sigma = refined_sigma(cov[sub], regression_sigma(cov[sub], count), count)
+    if equal_noise:
+        sigma = np.full_like(sigma, np.sqrt(np.mean(sigma**2)))
     values, vectors = np.linalg.eigh(cov[sub] / np.outer(sigma, sigma))
     values, vectors = values[::-1], vectors[:, ::-1]
     n_component = checked_rank(rank, n_used) or signal_rank(values, count)
