@@ -41,8 +41,20 @@ def detect(y, delays, steps, norm, first):
     n_whole = (delays.shape[1] - (delays & 1).sum(1)).astype(np.int32)
     shape = (norm.shape[2] // CELL, y.shape[2])
     best, code = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
-    _detect(y, delays, order, n_whole, steps, _box_sizes(steps), norm, _active_cells(norm), first, best, code,
-            4 * numba.get_num_threads())
+    _detect(
+        y,
+        delays,
+        order,
+        n_whole,
+        steps,
+        _box_sizes(steps),
+        norm,
+        _active_cells(norm),
+        first,
+        best,
+        code,
+        4 * numba.get_num_threads(),
+    )
     return best, code
 
 
@@ -231,6 +243,8 @@ def survey(x, valid, gain, sigma):
         Robust mean over the valid samples: the mean for noise, unmoved by bursts.
     power : (time, channel) float64 array
         Sum over pixels of the squared, clipped deviation, in units of (sigma / QUANTUM)^2: a whole number.
+    jitter : (time, channel) float64 array
+        The same of half the squared step from the sample before, where that is valid: noise without any wide pulse.
     pattern : (time, channel) float64 array
         Sum over pixels with a steady source of deviation times level: what a gain error leaves. Whole numbers too.
     source : (channel,) float64 array
@@ -238,19 +252,20 @@ def survey(x, valid, gain, sigma):
     """
     n_time, n_channel, n_pixel = x.shape
     level = np.zeros((n_channel, n_pixel), np.float32)
-    power, pattern = np.zeros((2, PARTS, n_time, n_channel))
+    power, jitter, pattern = np.zeros((3, PARTS, n_time, n_channel))
     source = np.zeros((PARTS, n_channel))
     times = [np.flatnonzero(valid[:, c]) for c in range(n_channel)]
     counts = np.array([len(t) for t in times], np.int64)
     table = np.zeros((n_channel, max(1, counts.max())), np.int64)
     for c, t in enumerate(times):
         table[c, : len(t)] = t
-    _survey(x, table, counts, 1 / gain.astype(np.float32), sigma.astype(np.float32), level, power, pattern, source)
-    return level, power.sum(0), pattern.sum(0), source.sum(0)
+    sums = (power, jitter, pattern, source)
+    _survey(x, table, counts, 1 / gain.astype(np.float32), sigma.astype(np.float32), level, *sums)
+    return level, *(each.sum(0) for each in sums)
 
 
 @parallel_jit
-def _survey(x, times, counts, inverse_gain, sigma, level, power, pattern, source):
+def _survey(x, times, counts, inverse_gain, sigma, level, power, jitter, pattern, source):
     n_channel, n_pixel = level.shape
     n_across = (n_pixel + LANES - 1) // LANES
     most = max(1, counts.max() // SUB_BLOCK)
@@ -283,8 +298,8 @@ def _survey(x, times, counts, inverse_gain, sigma, level, power, pattern, source
                 levels[0] = scratch[5]
             for lane in range(width):
                 level[c, p0 + lane] = levels[0, lane]
-            _measure(rows, n, width, times[c], sigma[c], levels[0], power[part, :, c], pattern[part, :, c],
-                     source[part], c)
+            _powers(rows, n, width, times[c], sigma[c], levels[0], power[part, :, c], jitter[part, :, c])
+            source[part, c] += _sources(rows, n, width, times[c], sigma[c], levels[0], pattern[part, :, c])
 
 
 @jit
@@ -322,32 +337,42 @@ def _robust_mean(rows, start, stop, limit, scratch, out):
 
 
 @jit
-def _measure(rows, n, width, times, sigma, level, power, pattern, source, c):
-    scale = np.float32(QUANTUM) / sigma
-    limit = np.float32(CLIP * QUANTUM)
-    bright = np.float32(6.0) * sigma / np.float32(np.sqrt(n))
-    any_bright = False
-    for lane in range(width):
-        if abs(level[lane]) > bright:
-            any_bright = True
-            source[c] += np.rint(np.float64(level[lane] * scale)) ** 2
+def _powers(rows, n, width, times, sigma, level, power, jitter):
+    scale, limit = np.float32(QUANTUM) / sigma, np.float32(CLIP * QUANTUM)
+    step = scale * np.float32(0.7071067811865476)
     for k in range(n):
-        row = rows[k]
-        total = np.int32(0)
+        row, before = rows[k], rows[max(0, k - 1)]
+        total, change = np.int32(0), np.int32(0)
         if width == LANES:
             for lane in range(LANES):
                 q = np.int32(np.rint(min(max((row[lane] - level[lane]) * scale, -limit), limit)))
                 total += q * q
+            for lane in range(LANES):
+                q = np.int32(np.rint(min(max((row[lane] - before[lane]) * step, -limit), limit)))
+                change += q * q
         else:
             for lane in range(width):
                 q = np.int32(np.rint(min(max((row[lane] - level[lane]) * scale, -limit), limit)))
                 total += q * q
+                q = np.int32(np.rint(min(max((row[lane] - before[lane]) * step, -limit), limit)))
+                change += q * q
         power[times[k]] += total
-        if any_bright:
-            for lane in range(width):
-                if abs(level[lane]) > bright:
-                    q = np.rint(np.float64((row[lane] - level[lane]) * scale))
-                    pattern[times[k]] += q * np.rint(np.float64(level[lane] * scale))
+        if k > 0 and times[k - 1] == times[k] - 1:
+            jitter[times[k]] += change
+
+
+@jit
+def _sources(rows, n, width, times, sigma, level, pattern):
+    scale = np.float32(QUANTUM) / sigma
+    bright = np.float32(6.0) * sigma / np.float32(np.sqrt(n))
+    total = 0.0
+    for lane in range(width):
+        if abs(level[lane]) > bright:
+            strength = np.rint(np.float64(level[lane] * scale))
+            total += strength * strength
+            for k in range(n):
+                pattern[times[k]] += strength * np.rint(np.float64((rows[k, lane] - level[lane]) * scale))
+    return total
 
 
 def condition(x, level, gain, u):

@@ -1,13 +1,12 @@
 """Calibrate a stretch of data: repeat the survey until gain, interference and baseline agree with each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tasks.array.namespace import native, to_host
-from tasks.search.noise import Weights, fit_gain, is_point, weigh
+from tasks.search.noise import Sums, Weights, fit_gain, is_point, weigh
 
 STRETCH = 8192
 """Samples whose mean level is one baseline: long against the widest pulse, short against a night. The stretches lie on
@@ -23,26 +22,6 @@ def stretches(n_time: int) -> list[slice]:
     """The stretches of ``n_time`` samples; a last one shorter than half joins its neighbour."""
     n = max(1, (n_time + STRETCH // 2) // STRETCH)
     return [slice(i * STRETCH, (i + 1) * STRETCH if i < n - 1 else n_time) for i in range(n)]
-
-
-@dataclass
-class Sums:
-    """What one pass adds up over the pixels (see `_cpu.survey`): whole numbers, so any order gives the same."""
-
-    power: np.ndarray
-    pattern: np.ndarray
-    source: np.ndarray
-    count: np.ndarray
-
-    @classmethod
-    def zeros(cls, n_time: int, n_channel: int) -> "Sums":
-        """Sums over no pixels."""
-        return cls(*np.zeros((2, n_time, n_channel)), np.zeros(n_channel), np.zeros((n_time, n_channel)))
-
-    def add(self, other: "Sums") -> None:
-        """Take the pixels of ``other`` in."""
-        for name in self.__dataclass_fields__:
-            getattr(self, name).__iadd__(getattr(other, name))
 
 
 def patterns(valid: np.ndarray, per_pixel: np.ndarray | None, n_pixel: int) -> Patterns:
@@ -66,7 +45,8 @@ def survey(x: Any, groups: Patterns, flags: np.ndarray, gain: np.ndarray, sigma:
         kept = valid & ~flags
         part = x if isinstance(pixels, slice) else x[:, :, pixels]
         level, *sums = kernels.survey(part, kept, gain, sigma)
-        total.add(Sums(*sums, kept * float(part.shape[2])))
+        pairs = kept & np.vstack([np.zeros_like(kept[:1]), kept[:-1]])
+        total.add(Sums(*sums, kept * float(part.shape[2]), pairs * float(part.shape[2])))
         if isinstance(pixels, slice):
             return level, total
         levels = np.zeros(x.shape[1:], np.float32) if levels is None else levels
@@ -96,7 +76,7 @@ def calibrate(
     for attempt in range(PASSES):
         sums = run_survey(gain, flags)
         correction = fit_gain(sums.pattern, sums.source, sums.count > 0)
-        weights = weigh(sums.power, sums.count, sigma, valid & ~flags)
+        weights = weigh(sums, sigma, valid & ~flags)
         if attempt == PASSES - 1:
             break
         if attempt < 2 and np.abs(correction - 1).max() > 1e-3:

@@ -1,6 +1,6 @@
 """The blind search of one cube: weights, baseline, trials, events, candidates."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from tasks.array.namespace import native, to_host
 from tasks.search.calibration import calibrate, patterns, residual_images, stretches, survey
-from tasks.search.dispersion import dispersion_delays
+from tasks.search.dispersion import band_delay, dispersion_delays
 from tasks.search.hunt import Block, SearchPlan, condition_block, hunt
 from tasks.search.noise import Weights, rough_beam, rough_sigma, scan_times
 from tasks.search.refine import REACH, Patch, Pulse, refine
@@ -17,9 +17,22 @@ from tasks.search.significance import false_alarm_probability, independent_trial
 from tasks.search.spatial import matched_filter
 from tasks.search.trials import default_widths, plan_levels
 
-COLUMNS = ("time_s", "ref_freq_mhz", "y", "x", "dm", "width_s", "snr", "trial_snr", "false_alarm_probability", "members")
+COLUMNS = (
+    "time_s",
+    "ref_freq_mhz",
+    "y",
+    "x",
+    "dm",
+    "width_s",
+    "snr",
+    "trial_snr",
+    "false_alarm_probability",
+    "members",
+)
 WIDEST = 8192
 """Longest boxcar [samples]: the coarsest cell of start times then still divides a stretch."""
+
+
 def search(
     cube: Any,
     freqs: np.ndarray,
@@ -75,11 +88,14 @@ def search(
     weights = join_weights([weights for weights, _ in calibrated])
     plan = replace(plan, typical=typical_weight(weights.u))
     levels = [level for _, level in calibrated]
-    blocks = [_block(sky, plan, weights, levels, i, np.arange(cube.shape[2] * cube.shape[3])) for i in range(len(levels))]
+    blocks = [
+        _block(sky, plan, weights, levels, i, np.arange(cube.shape[2] * cube.shape[3])) for i in range(len(levels))
+    ]
     events = join_events([hunt(plan, block) for block in blocks])
     everything = slice(0, cube.shape[0])
     beam = rough_beam(sky.sample(everything), sky.valid[scan_times(cube.shape[0])])
-    chosen, members = sift(events, plan.freqs, plan.dt, beam)
+    chosen, groups = sift(events, plan.freqs, plan.dt, beam)
+    members = np.array([len(group) for group in groups], np.int64)
     return candidates(plan, chosen, members, beam, lambda pixels, i: _block(sky, plan, weights, levels, i, pixels))
 
 
@@ -166,30 +182,61 @@ def _block(sky: _Sky, plan: SearchPlan, weights: Weights, levels: list[Any], i: 
     part = slice(None) if everything else pixels
     totals = np.stack([weights.u[core].sum(0) for core in cores[i : i + 2]])
     groups = patterns(sky.valid[times], sky.masks(times, part), x.shape[2])
+    seam = min(cores[i].stop, times.stop) - times.start
     return Block(
-        cores[i], x, [level[:, part] for level in levels[i : i + 2]], totals, weights.gain[times], weights.u[times],
-        groups, pixels,
+        cores[i],
+        seam,
+        x,
+        [level[:, part] for level in levels[i : i + 2]],
+        totals,
+        weights.gain[times],
+        weights.u[times],
+        groups,
+        pixels,
     )
 
 
 def candidates(plan: SearchPlan, chosen: Events, members: np.ndarray, beam: float, block) -> pd.DataFrame:
     """Refine the sifted events and put them into a table; ``block(pixels, stretch)`` gives the data around them."""
+    refined = [_refine(plan, chosen, i, block) for i in range(len(chosen.snr))]
+    columns = [[getattr(p, name) for p in refined] for name in Pulse.__dataclass_fields__]
+    snr, time, y, x, dm, width = (np.array(column, np.float64) for column in columns)
+    pulses, groups = sift(Events(snr, time * plan.dt, y, x, dm, width * plan.dt), plan.freqs, plan.dt, beam)
     trials = independent_trials(plan.levels, plan.shape[0], plan.shape[2] * plan.shape[3], 1.13 * beam**2)
-    probability = false_alarm_probability(chosen.snr, trials)
-    pulses = [_refine(plan, chosen, i, block) for i in range(len(chosen.snr))]
-    reference = float(np.mean(plan.freqs))
-    rows = [
-        (p.time * plan.dt, reference, p.y, p.x, p.dm, p.width * plan.dt, p.snr, s, f, m)
-        for p, s, f, m in zip(pulses, chosen.snr, probability, members, strict=True)
-    ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c: np.float64 for c in COLUMNS[:-1]} | {"members": np.int64})
-    return frame.sort_values("snr", ascending=False, kind="stable", ignore_index=True)
+    best = np.array([chosen.snr[group].max() for group in groups])
+    rows = {
+        "time_s": pulses.time,
+        "ref_freq_mhz": np.full(len(groups), np.mean(plan.freqs)),
+        "y": pulses.y,
+        "x": pulses.x,
+        "dm": pulses.dm,
+        "width_s": pulses.width,
+        "snr": pulses.snr,
+        "trial_snr": best,
+        "false_alarm_probability": false_alarm_probability(best, trials),
+        "members": np.array([members[group].sum() for group in groups], np.int64),
+    }
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame.attrs["incomplete_above_dm"] = complete_dm(plan)
+    return frame
+
+
+def complete_dm(plan: SearchPlan) -> float:
+    """Largest trial DM whose delay across the band fits the observation; pulses above it are never seen whole."""
+    fits = band_delay(plan.freqs) * plan.levels[0].dms < plan.shape[0] * plan.dt
+    return float(plan.levels[0].dms[fits].max(initial=0.0))
 
 
 def _refine(plan: SearchPlan, chosen: Events, i: int, block) -> Pulse:
-    trial = Pulse(float(chosen.snr[i]), chosen.time[i] / plan.dt, chosen.y[i], chosen.x[i], chosen.dm[i],
-                  chosen.width[i] / plan.dt)
-    return refine(trial, cut_patch(plan, trial, block), plan.freqs, plan.dt)
+    trial = Pulse(
+        float(chosen.snr[i]),
+        chosen.time[i] / plan.dt,
+        chosen.y[i],
+        chosen.x[i],
+        chosen.dm[i],
+        chosen.width[i] / plan.dt,
+    )
+    return refine(trial, cut_patch(plan, trial, block), plan.freqs, plan.dt, float(plan.levels[0].dms.max()))
 
 
 def cut_patch(plan: SearchPlan, trial: Pulse, block, reach: int = REACH) -> Patch:

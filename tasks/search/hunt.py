@@ -54,12 +54,14 @@ class SearchPlan:
 class Block:
     """Samples of `SearchPlan.read(core)`: ``x`` (time, channel, pixel) and everything that conditions it.
 
-    ``level`` holds the baseline (channel, pixel) of each stretch the block touches, ``totals`` (stretch, channel) the
-    sums of its weights; ``gain`` (time,) and ``u`` (time, channel) belong to the samples; ``pixels`` are the indices of
-    the block's pixels in the whole image.
+    ``core`` lies in one stretch and begins on a multiple of `CELL` samples of the coarsest level; sample ``seam`` of
+    ``x`` is the first of the next stretch. ``level`` holds the baseline (channel, pixel) of the stretches the block
+    touches, ``totals`` (stretch, channel) the sums of their weights; ``gain`` (time,) and ``u`` (time, channel) belong
+    to the samples; ``pixels`` are the indices of the block's pixels in the whole image.
     """
 
     core: slice
+    seam: int
     x: Any
     level: list[Any]
     totals: np.ndarray
@@ -67,11 +69,6 @@ class Block:
     u: np.ndarray
     groups: Patterns
     pixels: np.ndarray
-
-    @property
-    def seam(self) -> int:
-        """Where the next stretch begins in the block."""
-        return min(self.core.stop - self.core.start, self.x.shape[0])
 
 
 def hunt(plan: SearchPlan, block: Block) -> Events:
@@ -103,9 +100,9 @@ def condition_block(block: Block, u: np.ndarray, part: Any) -> Any:
 
 def _normalise(plan: SearchPlan, level: Level, block: Block, u: np.ndarray) -> tuple[int, np.ndarray]:
     """First start of the level, in its samples from the core's beginning, and 1/sigma of every trial from there on."""
-    totals = np.repeat(block.totals[:1], len(u), 0)
-    totals[: block.seam] = u[: block.seam].sum(0)
-    totals[block.seam :] = block.totals[-1]
+    before = block.u[: block.seam].sum(0)
+    share = np.divide(u[: block.seam].sum(0), before, out=np.ones(len(before)), where=before > 0)  # of this mask
+    totals = np.where(np.arange(len(u))[:, None] < block.seam, block.totals[0] * share, block.totals[-1])
     summed = u
     for _ in range(int(np.log2(level.factor))):
         summed, totals = _cpu.halve(summed[:, :, None])[:, :, 0], totals[::2]
@@ -114,8 +111,14 @@ def _normalise(plan: SearchPlan, level: Level, block: Block, u: np.ndarray) -> t
     n_start = -(-(last - first) // CELL) * CELL
     norm = np.zeros((len(level.dms), len(level.widths), n_start), np.float32)
     _cpu.normalise(
-        np.ascontiguousarray(summed), np.ascontiguousarray(totals), plan.typical * level.factor, level.delays,
-        level.steps, first, COVERAGE, norm,
+        np.ascontiguousarray(summed),
+        np.ascontiguousarray(totals),
+        plan.typical * level.factor,
+        level.delays,
+        level.steps,
+        first,
+        COVERAGE,
+        norm,
     )
     return first, norm
 

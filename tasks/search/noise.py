@@ -4,6 +4,7 @@ All inputs are whole-number sums over pixels (`survey`), so that the weights do 
 """
 
 from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import erf
 
@@ -13,11 +14,43 @@ KNOT = 256
 """Spacing of the knots between which gain and noise vary linearly [samples]; a shorter cube gets one straight line."""
 
 SCAN_PIXELS, SCAN_RUN = 4096, 32
+LARGEST_DRIFT = 0.5
+"""A "gain" that changes more than this is a source that comes and goes: a very wide pulse, not the receiver."""
+
+FEWEST_PIXELS = 256
+"""Smaller images cannot tell a pattern of interference from a pulse: nothing is excised from them."""
+
+RED = 1.1
+"""Scatter over steps, in power, from which on the noise counts as red."""
+
 POINT = 8.0
 """Peak over scatter of an image that is a point source: patterns of interference reach 1.5, noise 5."""
 
 LIMIT = 6.0
 """Interference is what exceeds the noise of the image statistic by this many of its standard deviations."""
+
+
+@dataclass
+class Sums:
+    """What one pass adds up over the pixels (see `_cpu.survey`): whole numbers, so any order gives the same."""
+
+    power: np.ndarray
+    jitter: np.ndarray
+    pattern: np.ndarray
+    source: np.ndarray
+    count: np.ndarray
+    pairs: np.ndarray
+
+    @classmethod
+    def zeros(cls, n_time: int, n_channel: int) -> "Sums":
+        """Sums over no pixels."""
+        power, jitter, pattern, count, pairs = np.zeros((5, n_time, n_channel))
+        return cls(power, jitter, pattern, np.zeros(n_channel), count, pairs)
+
+    def add(self, other: "Sums") -> None:
+        """Take the pixels of ``other`` in."""
+        for name in self.__dataclass_fields__:
+            getattr(self, name).__iadd__(getattr(other, name))
 
 
 @dataclass(frozen=True)
@@ -48,7 +81,7 @@ def scan_times(n_time: int) -> np.ndarray:
 
 def rough_sigma(sample: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Noise per channel from differences of neighbouring images (time, channel, y, x) of `scan_times`."""
-    flat = sample.reshape(*sample.shape[:2], -1)
+    flat = np.where(np.isfinite(sample), sample, 0).reshape(*sample.shape[:2], -1)
     stride = max(1, flat.shape[2] // SCAN_PIXELS)
     sigma = np.zeros(flat.shape[1])
     for c in range(flat.shape[1]):
@@ -89,7 +122,8 @@ def fit_gain(pattern: np.ndarray, source: np.ndarray, valid: np.ndarray) -> np.n
     rate = _weighted_median(rates, weight)
     model = _fit_knots(rate, total > 0)
     error = _spread(rate - model) * np.sqrt(2 / max(1, min(KNOT, (total > 0).sum())))
-    return 1 + model if np.abs(model).max() > 5 * error else np.ones(len(total))
+    drifts = 5 * error < np.abs(model).max() < LARGEST_DRIFT
+    return 1 + model if drifts else np.ones(len(total))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -100,25 +134,26 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, np.take_along_axis(order, middle[:, None], 1), 1)[:, 0]
 
 
-def weigh(power: np.ndarray, n_pixel: np.ndarray, sigma: np.ndarray, valid: np.ndarray) -> Weights:
+def weigh(sums: Sums, sigma: np.ndarray, valid: np.ndarray) -> Weights:
     """Turn image powers into weights and flags; ``gain`` is left at 1.
+
+    The noise is taken from the steps between neighbouring samples, which no wide pulse can raise however small the
+    image, and enlarged where the samples scatter more than their steps (noise that is not white).
 
     Parameters
     ----------
-    power : (time, channel) float64 array
-        Summed squares of the clipped residual images, from `survey`.
-    n_pixel : (time, channel) array
-        Pixels summed.
+    sums : Sums
+        Over all pixels, from `survey`.
     sigma : (channel,) float64 array
         The rough noise that `survey` was given.
     valid : (time, channel) bool array
     """
     counts = np.maximum(2, valid.sum(0))
-    square = power / (QUANTUM**2 * np.maximum(1, n_pixel)) * (counts / (counts - 1.0))
-    deviation = _unclip(square)
-    alive = valid & (sigma > 0) & (square > 0)
-    flags, model = _interference(deviation, alive)
-    noise = model * sigma
+    power = _unclip(sums.power / (QUANTUM**2 * np.maximum(1, sums.count)) * (counts / (counts - 1.0))) ** 2
+    jitter = _unclip(sums.jitter / (QUANTUM**2 * np.maximum(1, sums.pairs))) ** 2
+    alive = valid & (sigma > 0) & (power > 0)
+    flags, model = _interference(power, jitter, alive, alive & (sums.pairs > 0), sums.count >= FEWEST_PIXELS)
+    noise = np.sqrt(model) * sigma
     u = np.where(alive & (noise > 0), 1 / np.where(noise > 0, noise, 1.0) ** 2, 0.0)
     return Weights(u, np.ones(len(power)), flags & valid)
 
@@ -129,15 +164,15 @@ def is_point(image: np.ndarray) -> bool:
     return bool(peak > POINT * _spread(image))
 
 
-def _interference(deviation: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flag images that vary more than their neighbours in time; return flags and the smooth noise of the rest."""
+def _interference(power, jitter, alive, paired, enough) -> tuple[np.ndarray, np.ndarray]:
+    """Flag images that vary more than their neighbours in time; return flags and the smooth noise power of the rest."""
     flags = np.zeros(alive.shape, bool)
-    model = _smooth(deviation, alive)
-    if len(alive) < 8:
-        return flags, model
     for _ in range(3):
         keep = alive & ~flags
-        excess = np.where(keep, (deviation / np.where(model > 0, model, 1)) ** 2 - 1, 0.0)
+        model = _smooth(power, jitter, keep, paired & keep)
+        if len(alive) < 8 or not enough.any():
+            return flags, model
+        excess = np.where(keep, power / np.where(model > 0, model, 1) - 1, 0.0)
         scatter = np.array([_spread(excess[keep[:, c], c]) for c in range(alive.shape[1])])
         n_used = keep.sum(1).astype(float)
         new = np.zeros_like(flags)
@@ -147,11 +182,10 @@ def _interference(deviation: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray,
         total = trust.sum(1)
         field = np.divide((excess * trust).sum(1), total, out=np.zeros(len(total)), where=total > 0)
         new |= _outbursts(field, _spread(field[total > 0]), n_used)[:, None] & keep
-        if not new.any():
-            break
-        flags |= new
-        model = _smooth(deviation, alive & ~flags)
-    return flags, model
+        if not (new & enough).any():
+            return flags, model
+        flags |= new & enough
+    return flags, _smooth(power, jitter, alive & ~flags, paired & ~flags)
 
 
 def _outbursts(excess: np.ndarray, scatter: float, gain: np.ndarray) -> np.ndarray:
@@ -172,9 +206,15 @@ def _outbursts(excess: np.ndarray, scatter: float, gain: np.ndarray) -> np.ndarr
     return found
 
 
-def _smooth(deviation: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    columns = [_fit_knots(deviation[:, c], keep[:, c]) for c in range(deviation.shape[1])]
-    return np.maximum(np.stack(columns, 1), 0.0)
+def _smooth(power: np.ndarray, jitter: np.ndarray, keep: np.ndarray, paired: np.ndarray) -> np.ndarray:
+    """Noise power that varies linearly between knots."""
+    model = np.empty(power.shape)
+    for c in range(power.shape[1]):
+        fit = np.maximum(_fit_knots(jitter[:, c], paired[:, c]) if paired[:, c].any() else power[:, c], 0.0)
+        positive = keep[:, c] & (fit > 0)
+        redder = np.median(power[positive, c] / fit[positive]) if positive.any() else 1.0
+        model[:, c] = fit * (redder if redder > RED else 1.0)
+    return model
 
 
 def _fit_knots(series: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -190,7 +230,7 @@ def _fit_knots(series: np.ndarray, keep: np.ndarray) -> np.ndarray:
     for _ in range(4):
         residual = series - fit
         scale = _spread(residual[keep])
-        weight = keep * np.minimum(1, 2 * scale / np.maximum(np.abs(residual), 1e-30)) if scale > 0 else weight
+        weight = keep * np.minimum(1, 4 * scale / np.maximum(np.abs(residual), 1e-30)) if scale > 0 else weight
         normal = basis.T @ (basis * weight[:, None]) + 1e-9 * n * np.eye(n_knot)
         fit = basis @ np.linalg.solve(normal, basis.T @ (weight * series) + 1e-9 * n * np.median(series[keep]))
     return fit

@@ -38,8 +38,8 @@ class Pulse:
     width: float
 
 
-def refine(pulse: Pulse, patch: Patch, freqs: np.ndarray, dt: float) -> Pulse:
-    """The pulse near ``pulse`` with the largest S/N; never a smaller S/N than the trial had.
+def refine(pulse: Pulse, patch: Patch, freqs: np.ndarray, dt: float, dm_max: float) -> Pulse:
+    """The pulse near ``pulse``, up to ``dm_max``, with the largest S/N; never a smaller S/N than the trial had.
 
     Deterministic, and a function of the data within the patch only.
     """
@@ -47,13 +47,15 @@ def refine(pulse: Pulse, patch: Patch, freqs: np.ndarray, dt: float) -> Pulse:
     centre = int(round(pulse.y)) - y0, int(round(pulse.x)) - x0
     edges = _sub_channels(freqs)
     unit = dispersion_delays(edges, 1.0, reference=float(np.mean(freqs))).reshape(-1, N_SUB) / dt
-    dm_step = 0.5 / max(1e-9, float(np.ptp(unit)))
+    spread = float(np.ptp(unit[:, N_SUB // 2]))
+    dm_step = 0.5 / spread if spread > 0 else 1.0  # half a sample across the band
+    dm_max = min(dm_max + dm_step, pulse.dm + 4 * pulse.width * dm_step) if spread > 0 else 0.0
     series = np.ascontiguousarray(patch.y[:, :, centre[0], centre[1]], np.float64)
 
     def snr(params, pixel=series):
         middle, log_width, steps = params
         width, dm = np.exp(log_width), steps * dm_step
-        if dm < -0.5 * dm_step or not 0.3 <= width <= len(pixel):
+        if not -0.5 * dm_step <= dm <= dm_max or not 0.3 <= width <= len(pixel):
             return 0.0
         return match(pixel, patch.u, patch.totals, dm * unit, middle - time - width / 2, width)
 
@@ -63,11 +65,16 @@ def refine(pulse: Pulse, patch: Patch, freqs: np.ndarray, dt: float) -> Pulse:
     options = {"initial_simplex": corners, "maxfev": 160, "xatol": 0.01, "fatol": 0.003}
     best = minimize(lambda p: -snr(p), start, method="Nelder-Mead", options=options).x
     best = best if snr(best) > snr(start) else start
-    image = np.array([[snr(best, np.ascontiguousarray(patch.y[:, :, i, j], np.float64))
-                       for j in range(patch.y.shape[3])] for i in range(patch.y.shape[2])])
+    image = np.array(
+        [
+            [snr(best, np.ascontiguousarray(patch.y[:, :, i, j], np.float64)) for j in range(patch.y.shape[3])]
+            for i in range(patch.y.shape[2])
+        ]
+    )
     dy, dx, peak = _peak(image, *centre)
-    return Pulse(max(peak, pulse.snr), best[0], pulse.y + dy, pulse.x + dx, max(0.0, best[2] * dm_step),
-                 float(np.exp(best[1])))
+    return Pulse(
+        max(peak, pulse.snr), best[0], pulse.y + dy, pulse.x + dx, max(0.0, best[2] * dm_step), float(np.exp(best[1]))
+    )
 
 
 def _sub_channels(freqs: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ from tasks.search.dispersion import KDM
 SIDELOBE = 0.2
 """Events below this fraction of a simultaneous stronger one are its sidelobes, wherever they are in the image."""
 
-BEAMS = 1.7
-"""Events within this many beam widths (FWHM) of a stronger, crossing one belong to it."""
+BEAMS, PIXELS = 1.7, 3.0
+"""Events within this many beam widths (FWHM), or pixels, of a stronger, crossing one belong to it."""
 
 
 @dataclass(frozen=True)
@@ -38,32 +38,31 @@ class Events:
         """The events at ``index``, in its order."""
         return Events(*(column[index] for column in self.columns))
 
-    def sorted(self) -> "Events":
-        """Strongest first; ties in a fixed order, whatever order the events came in."""
-        keys = (self.width, self.dm, self.x, self.y, self.time, -self.snr)
-        return self.take(np.lexsort(keys))
+    def order(self) -> np.ndarray:
+        """Indices, strongest first; ties in a fixed order, whatever order the events came in."""
+        return np.lexsort((self.width, self.dm, self.x, self.y, self.time, -self.snr))
 
 
-def sift(events: Events, freqs: np.ndarray, dt: float, beam: float) -> tuple[Events, np.ndarray]:
-    """Keep the events that no stronger one explains; also return how many events each of them stands for.
+def sift(events: Events, freqs: np.ndarray, dt: float, beam: float) -> tuple[Events, list[np.ndarray]]:
+    """Keep the events that no stronger one explains, strongest first; also the indices of those each stands for.
 
     ``beam`` is the FWHM over which neighbouring pixels see the same source [pixels].
     """
-    events = events.sorted()
-    waiting = np.arange(len(events.snr))
-    kept, members = [], []
+    order = events.order()
+    ranked, waiting = events.take(order), np.arange(len(order))
+    kept, groups = [], []
     while len(waiting):
-        leader, rest = waiting[0], events.take(waiting)
+        rest = ranked.take(waiting)
         explained = _cross(rest, freqs, dt) & (_near(rest, beam) | (rest.snr <= SIDELOBE * rest.snr[0]))
         explained[0] = True
-        kept.append(leader)
-        members.append(int(explained.sum()))
+        kept.append(waiting[0])
+        groups.append(order[waiting[explained]])
         waiting = waiting[~explained]
-    return events.take(np.array(kept, int)), np.array(members, int)
+    return ranked.take(np.array(kept, int)), groups
 
 
 def _near(events: Events, beam: float) -> np.ndarray:
-    return np.hypot(events.y - events.y[0], events.x - events.x[0]) <= max(1.5, BEAMS * beam)
+    return np.hypot(events.y - events.y[0], events.x - events.x[0]) <= max(PIXELS, BEAMS * beam)
 
 
 def _cross(events: Events, freqs: np.ndarray, dt: float) -> np.ndarray:
