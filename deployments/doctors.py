@@ -41,7 +41,8 @@ def examine_file(path: Path) -> tuple[bool, list[Finding]]:
         module = load(name).module
         if hasattr(module, "accepts") and module.accepts(path):
             told = module.describe(path) if hasattr(module, "describe") else {}
-            return True, [{"what": "taken by", "found": name}, *({"what": k, "found": v} for k, v in told.items())]
+            facts = [{"what": k, "found": v} for k, v in told.items()]
+            return bool(told.get("ok", True)), [{"what": "taken by", "found": name}, *facts]
     return False, [{"what": "taken by", "found": f"no flow: the content of {path.name} is none of the known formats"}]
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -145,6 +146,20 @@ def _products() -> typer.Typer:
         show_record({"product": uri, "intact": not damaged, "damaged": damaged}, as_json)
         if damaged:
             raise typer.Exit(1)
+
+    @group.command("export")
+    def export(
+        product: str,
+        target: Annotated[Path, typer.Argument(help="file to write; its ending says the format: .img .nc .tif .fits")],
+        as_format: Annotated[str | None, typer.Option("--format", help="envi, netcdf, geotiff or fits")] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Write a cube for other programs: ENVI, NetCDF, GeoTIFF or FITS."""
+        from storage import query
+        from tasks.ingest.export import export
+
+        uri = query.product(product)["uri"]
+        show_record({"product": uri, "files": [str(f) for f in export(uri, target, as_format)]}, as_json)
 
     return group
 

@@ -1,7 +1,7 @@
 """FITS image cubes: axes by their CTYPE, world coordinates kept, one file or a header per extension."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,8 @@ def open(path: Path, variable: str | None = None) -> Source:
         card = hdu.header
         array = _array(path, hdu, index)
         axes = [_axis(card, array.ndim - i, array.shape[i]) for i in range(len(array.shape))]
-        return _assembled(array, axes, card)
+        source = _assembled(array, axes, card)
+        return replace(source, header=_with_table(source.header, file, card))
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _assembled(image: _Image, axes: list[_Axis], card: Any) -> Source:
 
 def _order(kinds: list[str | None], shape: tuple[int, ...]) -> tuple[tuple[str | int, ...], Kind, tuple[str, ...]]:
     """What each axis of the array is; polarisation and spare axes of length 1 are dropped."""
-    notes, order = [], list(kinds)
+    notes: list[str] = []
+    order: list[str | int | None] = list(kinds)
     for i, name in enumerate(kinds):
         if name == "stokes":
             order[i] = 0
@@ -243,3 +245,18 @@ def _times(header: Header, axis: _Axis | None) -> Header:
     if unit is None:
         raise Unreadable(f"the time axis is in {axis.unit!r}, expected s, ms, us, min, h or d; correct CUNIT")
     return header.noted(time=(axis.values - axis.values[0]) * unit)
+
+
+def _with_table(header: Header, file: Any, card: Any) -> Header:
+    """What an export of ours keeps beside the image: each band's own wavelength, width and state; the map's place."""
+    if "GEOTRANS" in card and header.kind == "raw_cube":
+        a, b, c, d, e, f = (float(v) for v in str(card["GEOTRANS"]).split())
+        header = header.noted(transform=(a, b, c, d, e, f), crs=card.get("CRSWKT"))
+    if "SPECTRAL" not in file:
+        return header
+    table = file["SPECTRAL"].data
+    columns = {"WAVELENGTH": "wavelength", "FWHM": "fwhm", "BAD": "bad_bands", "FREQ": "freqs"}
+    found = {
+        columns[n]: np.array(table[n]).astype(table[n].dtype.newbyteorder("=")) for n in table.names if n in columns
+    }
+    return header.noted(**found)

@@ -28,7 +28,8 @@ class Hdf5Array:
         import h5py
 
         with h5py.File(self.path, "r") as file:
-            return np.asarray(file[self.name][region])
+            dataset: Any = file[self.name]
+            return np.asarray(dataset[region])
 
 
 @dataclass(frozen=True)
