@@ -46,4 +46,4 @@ class Settings(BaseSettings):
 
 def settings() -> Settings:
     """The settings now in force."""
-    return Settings()
+    return Settings()  # pyright: ignore[reportCallIssue] - every field has a default by the validator
