@@ -3,5 +3,6 @@
 from .hand import load_hand
 from .object import load_object
 from .synthesis import synthesize
+from .validation import validate
 
-__all__ = ["load_hand", "load_object", "synthesize"]
+__all__ = ["load_hand", "load_object", "synthesize", "validate"]

@@ -78,7 +78,8 @@ def fill_block(triangles, planes, starts, origin, spacing, values, block, i0, j0
         if least[piece] - reach > lowest + reach:
             continue
         cut = abs(least[piece]) + reach + reach
-        count = starts[piece]
+        first = int(starts[piece])
+        count = first
         for f in range(starts[piece], starts[piece + 1]):
             if near[f] <= cut * cut:
                 faces[count] = f
@@ -87,7 +88,7 @@ def fill_block(triangles, planes, starts, origin, spacing, values, block, i0, j0
             for j in range(j0, min(j0 + block, ny)):
                 for k in range(k0, min(k0 + block, nz)):
                     x, y = origin[0] + spacing * np.float32(i), origin[1] + spacing * np.float32(j)
-                    d = signed_distance(triangles, planes, faces, starts[piece], count, x, y, origin[2] + spacing * np.float32(k))
+                    d = signed_distance(triangles, planes, faces, first, count, x, y, origin[2] + spacing * np.float32(k))
                     if fresh or d < values[i, j, k]:
                         values[i, j, k] = d
         fresh = False
