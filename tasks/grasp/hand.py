@@ -109,7 +109,7 @@ def hand_tables(model: mujoco.MjModel, joints: list[int], sites: dict, name: str
         links[l] = np.concatenate([offset, local.ravel(), model.jnt_axis[j]])
     contacts, contact_links, groups = _contacts(model, frames, sites, name)
     solids, solid_links, bodies = _solids(model, frames, name)
-    points = [_surface_points(s) for s in solids]
+    points = [_sample_points(s) for s in solids]
     tips = {int(model.body(c["body"]).weldid[0]) for c in sites["contacts"]}
     touching = [int(model.body_weldid[b]) in tips and s[15] > 0 for b, s in zip(bodies, solids)]
     limits = np.array([model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi) for j in joints])
@@ -185,18 +185,32 @@ def _solids(model, frames, name):
     return np.array(rows), links, bodies
 
 
-def _surface_points(solid: np.ndarray) -> np.ndarray:
-    """Sample points (position in the link, radius): a lattice on a box's surface, spheres along a capsule."""
+def _sample_points(solid: np.ndarray) -> np.ndarray:
+    """Sample spheres (position in the link, radius) of a solid.
+
+    A capsule is a row of spheres. A box is a lattice on its faces, a finer one on its edges, and the largest spheres
+    inside it: without those a thin handle can pass between the points of two faces unseen.
+    """
     centre, rotation, half, radius = solid[:3], solid[3:12].reshape(3, 3), solid[12:15], solid[15]
     if radius:
-        steps = np.linspace(-1, 1, max(2, int(np.ceil(2 * half[2] / 0.005)) + 1)) if half[2] else np.zeros(1)
-        local = np.zeros((len(steps), 3))
-        local[:, 2] = steps * half[2]
+        local, radii = _lattice(np.array([0, 0, half[2]]), 0.005), radius
     else:
-        axes = [np.linspace(-h, h, max(2, int(np.ceil(2 * h / SPACING)) + 1)) for h in half]
-        grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-        local = grid[(np.abs(np.abs(grid) - half) < 1e-9).any(1)]
-    return np.column_stack([centre + local @ rotation.T, np.full(len(local), radius)])
+        faces, edges = _lattice(half, SPACING), _lattice(half, SPACING / 2)
+        inner = _lattice(half - half.min(), SPACING)
+        local = np.concatenate([faces[_outer(faces, half) == 1], edges[_outer(edges, half) >= 2], inner])
+        radii = np.concatenate([np.zeros(len(local) - len(inner)), np.full(len(inner), half.min())])
+    return np.column_stack([centre + local @ rotation.T, np.broadcast_to(radii, len(local))])
+
+
+def _lattice(half: np.ndarray, spacing: float) -> np.ndarray:
+    """Points filling a box of half extents ``half``, at most ``spacing`` apart, its corners among them."""
+    axes = [np.linspace(-h, h, int(np.ceil(2 * h / spacing)) + 1) if h > 1e-9 else np.zeros(1) for h in half]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+
+
+def _outer(points: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """On how many faces of a box each point lies: 1 on a face, 2 on an edge, 3 at a corner."""
+    return (np.abs(np.abs(points) - half) < 1e-9).sum(1)
 
 
 def _pairs(model, bodies) -> np.ndarray:
