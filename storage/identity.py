@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from storage.digest import digest_files, digest_json
@@ -52,9 +51,15 @@ def environment() -> dict:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "lock_digest": digest_files([lock])[0] if lock.exists() else None,
-        "packages": {d.name: d.version for d in metadata.distributions()},
+        "packages": _packages(),
     }
     return {"id": digest_json(found), **found}
+
+
+def _packages() -> dict[str, str]:
+    """Installed packages by the names of their folders: reading each one's metadata takes half a second."""
+    folders = [folder for entry in sys.path for folder in Path(entry or ".").glob("*.dist-info")]
+    return dict(folder.stem.rsplit("-", 1) for folder in reversed(folders) if "-" in folder.stem)
 
 
 @dataclass(frozen=True)

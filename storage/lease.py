@@ -34,9 +34,10 @@ def acquire(key: str, run_id: str) -> Lease | None:
                 return None
             if not is_stale(held, time):
                 return held
-            taken = s.execute(update(Lease).where(Lease.key == key, Lease.run_id == held.run_id).values(**fresh))
+            dead = held.run_id  # read before the update, which also changes the loaded row
+            taken = s.execute(update(Lease).where(Lease.key == key, Lease.run_id == dead).values(**fresh))
             if taken.rowcount:
-                close_interrupted(s, held.run_id)
+                close_interrupted(s, dead)
                 return None
     except IntegrityError:
         pass  # another process was quicker
@@ -104,15 +105,16 @@ def _renew(key: str, run_id: str) -> None:
 
 
 def reconcile() -> list[str]:
-    """Close every run that claims to be running but has no live owner; return their ids."""
+    """Close every run that claims to be running but has no live owner, and drop leases of the dead; return the runs' ids."""
     with session() as s:
         # In this order: a run that begins between the two looks has its lease before it has its row.
-        running = s.scalars(select(Run.id).where(Run.status == RUNNING)).all()
-        leases = {lease.run_id: lease for lease in s.scalars(select(Lease))}
-        time = clock(s)
-        dead = [run_id for run_id in running if run_id not in leases or is_stale(leases[run_id], time)]
-        dead = [run_id for run_id in dead if s.scalar(select(Run.status).where(Run.id == run_id)) == RUNNING]
+        running = set(s.scalars(select(Run.id).where(Run.status == RUNNING)))
+        time, leases = clock(s), s.scalars(select(Lease)).all()
+        stale = {held.run_id for held in leases if is_stale(held, time)}
+        orphans = running - {held.run_id for held in leases} | running & stale
+        still = select(Run.id).where(Run.status == RUNNING, Run.id.in_(orphans)).order_by(Run.started)
+        dead = list(s.scalars(still))
         for run_id in dead:
             close_interrupted(s, run_id)
-        s.execute(delete(Lease).where(Lease.run_id.in_(dead)))
+        s.execute(delete(Lease).where(Lease.run_id.in_(stale)))
     return dead

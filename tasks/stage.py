@@ -306,6 +306,8 @@ class _OnCluster:
 
 
 def _executor(step: Callable[..., Any], args: tuple) -> "_Here | _OnCluster":
+    if "distributed" not in sys.modules:  # nobody opened a cluster; importing it would take half a second
+        return _Here(step, args)
     from distributed.client import default_client
 
     try:
