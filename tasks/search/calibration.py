@@ -1,6 +1,6 @@
 """Calibrate a stretch of data: repeat the survey until gain, interference and baseline agree with each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,12 @@ def patterns(valid: np.ndarray, per_pixel: np.ndarray | None, n_pixel: int) -> P
     if per_pixel is None:
         return [(slice(0, n_pixel), valid)]
     both = per_pixel & valid[:, :, None]
+    common = both[:, :, 0]
+    if (both == common[:, :, None]).all():
+        return [(slice(0, n_pixel), common)]
     packed = np.ascontiguousarray(np.packbits(both.reshape(-1, n_pixel), axis=0).T)
     _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    found = [(np.flatnonzero(inverse.ravel() == i), both[:, :, p]) for i, p in enumerate(first) if both[:, :, p].any()]
-    return found if len(found) != 1 or len(found[0][0]) < n_pixel else [(slice(0, n_pixel), found[0][1])]
+    return [(np.flatnonzero(inverse.ravel() == i), both[:, :, p]) for i, p in enumerate(first) if both[:, :, p].any()]
 
 
 def survey(x: Any, groups: Patterns, flags: np.ndarray, gain: np.ndarray, sigma: np.ndarray) -> tuple[Any, Sums]:
@@ -54,47 +56,58 @@ def survey(x: Any, groups: Patterns, flags: np.ndarray, gain: np.ndarray, sigma:
     return np.zeros(x.shape[1:], np.float32) if levels is None else levels, total
 
 
-def calibrate(
-    sigma: np.ndarray,
-    valid: np.ndarray,
-    run_survey: Callable[[np.ndarray, np.ndarray], Sums],
-    images: Callable[[int, np.ndarray, np.ndarray], np.ndarray],
-) -> Weights:
-    """Gain, flags and weights of one stretch.
+Images = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+Calibration = Generator[tuple[np.ndarray, np.ndarray], Sums, Weights]
+
+
+def calibration(sigma: np.ndarray, n_time: int, images: Images) -> Calibration:
+    """Work out gain, flags and weights of one stretch.
+
+    A generator: it asks for surveys by yielding ``(gain, flags)``, wants to be sent their `Sums` over all pixels, and
+    returns the `Weights` that belong to the last survey it asked for.
 
     Parameters
     ----------
     sigma : (channel,) float array
         Rough noise.
-    valid : (time, channel) bool array
-    run_survey : function of (gain, flags)
-        Surveys all pixels with them; its last call leaves the baseline that belongs to the result.
+    n_time : int
+        Length of the stretch.
     images : function of (time, channels, gain)
-        Residual images (channel, pixel) at one time.
+        Residual images (channel, pixel) at one time, with the baseline of the latest survey.
     """
-    gain, flags = np.ones(len(valid)), np.zeros_like(valid)
+    gain, flags = np.ones(n_time), np.zeros((n_time, len(sigma)), bool)
     for attempt in range(PASSES):
-        sums = run_survey(gain, flags)
+        sums = yield gain, flags
         correction = fit_gain(sums.pattern, sums.source, sums.count > 0)
-        weights = weigh(sums, sigma, valid & ~flags)
+        weights = weigh(sums, sigma)
         if attempt == PASSES - 1:
             break
         if attempt < 2 and np.abs(correction - 1).max() > 1e-3:
             gain = gain * correction
             continue
-        new = _spare_bursts(weights, lambda t, channels: images(t, channels, gain))  # noqa: B023
+        new = _spare_bursts(weights, images, gain)
         if not new.any():
             break
         flags = flags | new
     return Weights(np.where(flags, 0.0, weights.u), gain, flags)
 
 
-def _spare_bursts(weights: Weights, images: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+def calibrate(steps: Calibration, run_survey: Callable[[np.ndarray, np.ndarray], Sums]) -> Weights:
+    """Run a calibration to its end, surveying with ``run_survey(gain, flags)``."""
+    wanted = next(steps)
+    while True:
+        try:
+            wanted = steps.send(run_survey(*wanted))
+        except StopIteration as end:
+            return end.value
+
+
+def _spare_bursts(weights: Weights, images: Images, gain: np.ndarray) -> np.ndarray:
     """The new flags without those that a bright point source set."""
     flags = weights.flags.copy()
     for t in np.flatnonzero(flags.any(1)):
         channels = np.flatnonzero(flags[t])
-        residual = images(int(t), channels) * weights.u[t, channels, None]
+        residual = images(int(t), channels, gain) * weights.u[t, channels, None]
         if len(channels) > flags.shape[1] // 2:
             flags[t] &= not is_point(residual.sum(0))
         else:

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from tasks.array.namespace import native, to_host
-from tasks.search.calibration import calibrate, patterns, residual_images, stretches, survey
+from tasks.search.calibration import calibrate, calibration, patterns, residual_images, stretches, survey
 from tasks.search.dispersion import band_delay, dispersion_delays
 from tasks.search.hunt import Block, SearchPlan, condition_block, hunt
 from tasks.search.noise import Weights, rough_beam, rough_sigma, scan_times
 from tasks.search.refine import REACH, Patch, Pulse, refine
 from tasks.search.sifting import Events, sift
 from tasks.search.significance import false_alarm_probability, independent_trials
-from tasks.search.spatial import matched_filter
+from tasks.search.spatial import make_beam, matched_filter
 from tasks.search.trials import default_widths, plan_levels
 
 COLUMNS = (
@@ -128,7 +128,8 @@ class _Sky:
             finite = np.isfinite(to_host(flat))
             self.per_pixel = finite if self.per_pixel is None else self.per_pixel & finite
         if psf_fwhm is not None:
-            flat = matched_filter(cube, freqs, self.valid, psf_fwhm).reshape(flat.shape)
+            beam, everything = make_beam(freqs, psf_fwhm, cube.shape[2:]), slice(None)
+            flat = matched_filter(cube, self.valid, beam, everything, everything).reshape(flat.shape)
         self.x = flat
 
     def masks(self, times: slice, pixels: Any = slice(None)) -> np.ndarray | None:
@@ -156,7 +157,7 @@ def _calibrate(sky: _Sky, times: slice) -> tuple[Weights, Any]:
         mask = None if masks is None else masks[t][channels]
         return residual_images(x[t][channels], kept["level"][channels], mask, gain[t])
 
-    return calibrate(sigma, valid, run_survey, images), kept["level"]
+    return calibrate(calibration(sigma, len(valid), images), run_survey), kept["level"]
 
 
 def join_weights(parts: list[Weights]) -> Weights:

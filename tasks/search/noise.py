@@ -134,7 +134,7 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, np.take_along_axis(order, middle[:, None], 1), 1)[:, 0]
 
 
-def weigh(sums: Sums, sigma: np.ndarray, valid: np.ndarray) -> Weights:
+def weigh(sums: Sums, sigma: np.ndarray) -> Weights:
     """Turn image powers into weights and flags; ``gain`` is left at 1.
 
     The noise is taken from the steps between neighbouring samples, which no wide pulse can raise however small the
@@ -146,8 +146,8 @@ def weigh(sums: Sums, sigma: np.ndarray, valid: np.ndarray) -> Weights:
         Over all pixels, from `survey`.
     sigma : (channel,) float64 array
         The rough noise that `survey` was given.
-    valid : (time, channel) bool array
     """
+    valid = sums.count > 0
     counts = np.maximum(2, valid.sum(0))
     power = _unclip(sums.power / (QUANTUM**2 * np.maximum(1, sums.count)) * (counts / (counts - 1.0))) ** 2
     jitter = _unclip(sums.jitter / (QUANTUM**2 * np.maximum(1, sums.pairs))) ** 2

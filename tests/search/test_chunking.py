@@ -7,8 +7,9 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.search import calibration, search
-from tasks.search.calibration import calibrate, patterns, residual_images, stretches, survey
+from tasks.search import calibration as lattice
+from tasks.search import search
+from tasks.search.calibration import calibrate, calibration, patterns, residual_images, stretches, survey
 from tasks.search.find import candidates, join_events, join_weights, make_plan, typical_weight
 from tasks.search.hunt import Block, hunt
 from tasks.search.noise import Sums, rough_beam, rough_sigma, scan_times
@@ -66,7 +67,7 @@ def search_in_pieces(cube, freqs, mask, rows, columns, cuts):
         def images(t, channels, gain, core=core, level=level):
             return residual_images(flat[core][t][channels], level[channels], None, gain[t])
 
-        parts.append(calibrate(sigma, mask[core], run_survey, images))
+        parts.append(calibrate(calibration(sigma, core.stop - core.start, images), run_survey))
         levels.append(level)
     weights = join_weights(parts)
     plan = replace(plan, typical=typical_weight(weights.u))
@@ -98,7 +99,7 @@ def search_in_pieces(cube, freqs, mask, rows, columns, cuts):
 
 
 def test_candidates_are_identical_for_any_chunking(monkeypatch):
-    monkeypatch.setattr(calibration, "STRETCH", STRETCH)
+    monkeypatch.setattr(lattice, "STRETCH", STRETCH)
     cube, freqs, mask = sky()
     whole = search(cube, freqs, DT, mask=mask, dm_max=2000.0)
     assert len(whole) >= 4
