@@ -13,13 +13,16 @@ import numpy as np
 
 from tasks.ingest.header import Unreadable
 
+MAPPED_BYTES = 64 << 20
+"""How much of a file one map may cover [bytes]."""
+
 
 @dataclass(frozen=True)
 class RawArray:
     """A C-ordered array at ``offset`` bytes into a file.
 
-    The file is mapped anew for each read: a map that lives on would count every page it ever touched as memory of
-    the worker, and could not be pickled.
+    The file is mapped anew for each read, a few rows of its first axis at a time: every page that a living map has
+    touched counts as memory of the worker, and a tile of a band-sequential file touches pages all over it.
     """
 
     path: str
@@ -28,8 +31,25 @@ class RawArray:
     offset: int = 0
 
     def __getitem__(self, region: Any) -> np.ndarray:
-        whole = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
-        return np.array(whole[region])
+        region = region if isinstance(region, tuple) else (region,)
+        if isinstance(region[0], int):
+            return np.array(self._mapped(region[0], region[0] + 1)[(0, *region[1:])])
+        start, stop, _ = region[0].indices(self.shape[0])
+        out = np.empty(np.broadcast_to(np.int8(0), self.shape)[region].shape, self.dtype)
+        rows = max(1, MAPPED_BYTES // max(1, self._row_bytes))
+        for a in range(start, stop, rows):
+            b = min(a + rows, stop)
+            out[a - start : b - start] = self._mapped(a, b)[(slice(None), *region[1:])]
+        return out
+
+    @property
+    def _row_bytes(self) -> int:
+        return prod(self.shape[1:]) * self.dtype.itemsize
+
+    def _mapped(self, start: int, stop: int) -> np.memmap:
+        """Rows ``start`` to ``stop`` of the first axis."""
+        begin = self.offset + start * self._row_bytes
+        return np.memmap(self.path, self.dtype, "r", begin, (stop - start, *self.shape[1:]))
 
     @property
     def end(self) -> int:

@@ -28,10 +28,13 @@ def clean(
         in bad bands and under the file's own mask the values stay, since only their trust is lost.
     valid : bool array
     """
+    stored = np.ascontiguousarray(stored, stored.dtype.newbyteorder("="))  # once, so that all that follows is fast
     there = has_number(stored, header.nodata)
-    values = _convert(np.where(there, stored, stored.dtype.type(0)), header)
-    there &= np.isfinite(values)
-    values[~there] = 0
+    values = _convert(stored, header)
+    if values.dtype.kind == "f" and (header.is_scaled or stored.dtype.itemsize > values.dtype.itemsize):
+        there &= np.isfinite(values)  # too large for the product's type
+    if not there.all():
+        values = np.where(there, values, values.dtype.type(0))
     valid = there
     if mask is not None:
         valid = valid & mask
@@ -52,8 +55,7 @@ def has_number(stored: np.ndarray, nodata: float | None) -> np.ndarray:
 
 
 def _convert(stored: np.ndarray, header: Header) -> np.ndarray:
-    if header.dtype != np.float32 or not header.is_scaled:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.ascontiguousarray(stored, dtype=header.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
+        if header.dtype != np.float32 or not header.is_scaled:
+            return stored.astype(header.dtype, copy=False)
         return (stored.astype(np.float64) * header.scale + header.offset).astype(np.float32)
