@@ -4,7 +4,7 @@ A worker collects records around one tile and sends them home, where they enter 
 tile is computed in pieces; the pieces are gathered in host memory so that the shard is still written once, by one writer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -66,6 +66,13 @@ def note(uri: str, array: zarr.Array, region: "Region", values: np.ndarray) -> N
         part = values[inside]
         finite = int(np.isfinite(part).sum()) if part.dtype.kind == "f" else part.size
         records.append(ShardWrite(uri, file, digest_bytes(stored), len(stored), finite, part.size))
+
+
+def known(records: Iterable[ShardWrite]) -> None:
+    """Record shards that were linked, not written: what they hold was recorded when they were."""
+    collecting = _records.get()
+    if collecting is not None:
+        collecting.extend(records)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tasks.dataset.gates import at_least, at_most, enough_per_class, no_leak, none_of, not_finite, unique_ids
 from tasks.dataset.moments import merge, moments
 from tasks.dataset.splits import SplitPlan, assign_splits, crossing
-from tasks.dataset.versions import SampleFacts, difference, recipe_hash, version_id
+from tasks.dataset.versions import recipe_hash, version_id
 from tasks.dataset.windows import cut_windows, valid_fraction, window_origins
 
 PLAN = SplitPlan({"train": 0.6, "val": 0.2, "test": 0.2}, salt="s")
@@ -146,29 +146,6 @@ def test_a_version_id_depends_on_content_only(shards, order):
     assert version_id(shards, recipe) == version_id(dict(items), dict(reversed(recipe.items())))
     assert version_id(shards, recipe) != version_id({**shards, "more": "0"}, recipe)
     assert recipe_hash(recipe) != recipe_hash({**recipe, "c": 0})
-
-
-def test_differences_name_samples():
-    old = {
-        "a": SampleFacts("1", "x", "train", "g"),
-        "b": SampleFacts("2", "x", "test", "h"),
-        "c": SampleFacts("3", "x", "test", "h"),
-    }
-    new = {
-        "a": SampleFacts("1", "y", "train", "g"),
-        "b": SampleFacts("9", "x", "test", "h"),
-        "d": SampleFacts("4", "x", "train", "g"),
-    }
-    changed = difference(old, new)
-    assert (changed.added, changed.removed, changed.changed, changed.relabelled, changed.moved) == (
-        ("d",),
-        ("c",),
-        ("b",),
-        ("a",),
-        (),
-    )
-    assert changed.labels == {"x": (3, 2), "y": (0, 1)}
-    assert changed.groups == (2, 2)
 
 
 @pytest.mark.parametrize(("shape", "size", "stride"), [((10, 7), 4, 2), ((8, 8), 8, 3), ((33, 9), 5, 5)])

@@ -1,0 +1,101 @@
+"""From published products to what a dataset may take samples from: the arrays it wants, and what belongs together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.errors import BadInputError
+from storage.product import Product
+from storage.publish import MANIFEST
+from storage.publish import verify as damaged_shards
+from storage.stores import exists, join, open_group, read_bytes
+from storage.tables import ProductRow
+
+WANTED = {"denoise": "clean_cube", "cutouts": "cutouts", "grasps": "grasps"}
+"""The kind of product that each kind of dataset is made of."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One product to take samples from; see `tasks.dataset.samples.Source`."""
+
+    id: str
+    uri: str
+    digest: str
+    group: str
+    stratum: str
+    arrays: Mapping[str, Product]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def offers(kind: str, rows: Sequence[ProductRow]) -> list[Offer]:
+    """What the products ``rows`` offer to a dataset of ``kind``.
+
+    Raises
+    ------
+    BadInputError
+        If a product has vanished or is not what was published; it is named.
+    """
+    for row in rows:
+        _refuse_changed(row)
+    return [_OFFERS[kind](row) for row in rows]
+
+
+def refuse_damaged(offered: Sequence[Offer]) -> None:
+    """Compare every shard of what is about to be read with the digests it was published with."""
+    for offer in offered:
+        if wrong := damaged_shards(offer.uri):
+            raise BadInputError(
+                f"{offer.uri} is damaged: {len(wrong)} shards are missing or differ from what was published, first {wrong[0]}; "
+                "run the flow that made it again with force, or leave it out with `where`"
+            )
+
+
+def _refuse_changed(row: ProductRow) -> None:
+    import json
+
+    if not exists(join(row.uri, MANIFEST)):
+        raise BadInputError(
+            f"{row.uri} has vanished from the store; run the flow that made it again with force, or leave it out with `where`"
+        )
+    digest = json.loads(read_bytes(join(row.uri, MANIFEST)))["digest"]
+    if digest != row.digest:
+        raise BadInputError(
+            f"{row.uri} has digest {digest}, but {row.digest} was published; it was changed: leave it out with `where`, or make it again"
+        )
+
+
+def _denoise(row: ProductRow) -> Offer:
+    clean = Product(row.uri)
+    attrs = clean.group_attrs
+    raw = attrs.get("inputs", {}).get("source", {})
+    if not exists(raw.get("uri", "")):
+        raise BadInputError(
+            f"{row.uri} was denoised from {raw.get('uri')}, which has vanished; leave it out with `where`"
+        )
+    noisy = Product(raw["uri"])
+    arrays = {"noisy": noisy, "clean": clean}
+    arrays |= {name: clean[name] for name in ("valid", "sigma") if name in clean}
+    arrays |= {name: noisy[name] for name in ("bad_bands",) if name in noisy}
+    if "band" in noisy and "nm" in str(noisy["band"].attrs.get("units", "")):
+        arrays["wavelength"] = noisy["band"]
+    scene = str(attrs.get("scene") or noisy.group_attrs.get("scene") or raw["digest"])
+    return Offer(row.id, row.uri, row.digest, f"scene:{scene}", _sensor(noisy), arrays, _origin(noisy, attrs))
+
+
+def _sensor(noisy: Product) -> str:
+    """Cubes of one sensor have one number of bands; each split should have its part of every sensor."""
+    return f"{noisy.group_attrs.get('sensor type', noisy.group_attrs.get('sensor', 'sensor'))}, {noisy.shape[-1]} bands"
+
+
+def _origin(product: Product, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    simulated = any(bool(a.get(name)) for a in (product.group_attrs, attrs) for name in ("simulated", "synthetic"))
+    return {"simulated": simulated, "method": str(attrs.get("parameters", {}).get("method", ""))}
+
+
+def whole_group(uri: str) -> dict[str, Product]:
+    """Every array of the group at ``uri``, by name."""
+    return {name: Product(uri, name) for name, _ in open_group(uri).arrays()}
+
+
+_OFFERS: dict[str, Callable[[ProductRow], Offer]] = {"denoise": _denoise}
