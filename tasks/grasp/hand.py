@@ -1,6 +1,5 @@
 """Hands: an MJCF of boxes and capsules with a short YAML of contact sites, read into the kernels' tables."""
 
-from collections import namedtuple
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,22 +8,9 @@ import mujoco
 import numpy as np
 import yaml
 
+from ._tables import Chain, HandTables, Joints, Skin, Tips
+
 HANDS = Path(__file__).parent / "hands"
-
-Chain = namedtuple("Chain", "links parents")
-"""Links after the base: offset (3), rotation (9) and joint axis (3) in the parent's frame; the parent's number."""
-
-Skin = namedtuple("Skin", "solids solid_links touching reach spans points pairs")
-"""Boxes and capsules: rows as in `body._solids`, their links, sample points and the pairs that may collide."""
-
-Tips = namedtuple("Tips", "sites links groups")
-"""Contact spheres of the fingertips: centre (3) and radius, link, group (0 finger, 1 thumb)."""
-
-Joints = namedtuple("Joints", "limits partners torque")
-"""Joint limits [rad], the other joint on the same tendon or -1, the largest target offset [rad]."""
-
-HandTables = namedtuple("HandTables", "chain skin tips joints")
-"""What the kernels know of a hand, float32 and int32; see `hand_tables`."""
 
 SPACING = 0.011
 """Distance of sample points on the links' surfaces [m]: the narrowest piece that could slip between is half of it."""

@@ -1,16 +1,13 @@
 """Objects: meshes or convex pieces, checked and repaired, and the distance grid the kernels ask."""
 
-from collections import namedtuple
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from ._tables import Field
 from .field import distance_grid
-
-Field = namedtuple("Field", "grid dims frames")
-"""Distance grids of several objects end to end; see `body._field.distance`."""
 
 MESHES = (".obj", ".stl", ".ply", ".glb")
 LARGEST = 0.6

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ._chain import motion_row, turn
+from ._chain import motion_row, sweep, turn
+from ._energy import couple_term
 from ._target import compiled
 from ._wrench import TARGETS
 
@@ -66,7 +67,18 @@ def walk(lane, limits, longest, poses, steps):
 
 
 @compiled
-def squeeze(lane, links, parents, contact_links, joints, tips, strength, X, K, Z, steps, where, row, out):
+def move(lane, links, parents, limits, partners, damping, longest, base_free, X, W, H, grad, steps, poses):
+    """One damped step of one lane from the wrenches and curvature of `_energy.collide`."""
+    for p in range(grad.shape[1]):
+        grad[lane, p] = ZERO
+    couple_term(lane, partners, np.float32(20), poses, grad, H)
+    sweep(lane, links, parents, X, W, grad)
+    solve_step(lane, limits, damping, base_free, poses, grad, H, steps)
+    walk(lane, limits, longest, poses, steps)
+
+
+@compiled
+def squeeze(lane, links, parents, contact_links, tips, limits, partners, torque, strength, X, K, Z, steps, where, row, out):
     """Joint targets whose spring torques press with the mean force of all targets, within the torque limit.
 
     ``strength`` turns the lower level's forces into newtons over the spring's stiffness [N/(N m/rad)].
@@ -85,13 +97,13 @@ def squeeze(lane, links, parents, contact_links, joints, tips, strength, X, K, Z
         for e in range(6, n):
             steps[lane, where[lane, e]] += row[lane, e]
     limit = ONE
-    for j in range(joints.partners.shape[0]):
-        k = joints.partners[j]
+    for j in range(partners.shape[0]):
+        k = partners[j]
         if k >= 0:
             mean = HALF * (steps[lane, 6 + j] + steps[lane, 6 + k])
             steps[lane, 6 + j], steps[lane, 6 + k] = mean, mean
-    for j in range(joints.partners.shape[0]):
-        limit = min(limit, joints.torque[0] / max(abs(steps[lane, 6 + j]), np.float32(1e-6)))
-    for j in range(joints.partners.shape[0]):
+    for j in range(partners.shape[0]):
+        limit = min(limit, torque[0] / max(abs(steps[lane, 6 + j]), np.float32(1e-6)))
+    for j in range(partners.shape[0]):
         q = out[lane, 7 + j] + limit * steps[lane, 6 + j]
-        out[lane, 7 + j] = min(max(q, joints.limits[j, 0]), joints.limits[j, 1])
+        out[lane, 7 + j] = min(max(q, limits[j, 0]), limits[j, 1])

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ._chain import motion_row, push, to_world
+from ._chain import motion_row, place_solids, push, to_world
 from ._field import distance
 from ._solids import separation
 from ._target import compiled
@@ -147,19 +147,21 @@ def _curve(lane, H, where, row, start, count, w2):
 
 
 @compiled
-def object_term(lane, links, parents, skin, grid, dims, frames, scene, stage, X, S, W, H, where, row):
+def object_term(
+    lane, links, parents, solid_links, touching, reach, spans, points, grid, dims, frames, scene, stage, X, S, W, H, where, row
+):
     """Links too near the object, at sample points of their surfaces; energy and deepest penetration [m]."""
     energy, deepest = ZERO, np.float32(-1)
     w2 = stage[OBJECT] * stage[OBJECT]
-    for s in range(skin.solids.shape[0]):
+    for s in range(solid_links.shape[0]):
         d, nx, ny, nz = distance(grid, dims, frames, scene, S[lane, s, 0], S[lane, s, 1], S[lane, s, 2])
-        margin = ZERO if skin.touching[s] else stage[MARGIN]
-        if d < skin.reach[s] + margin:
-            l = skin.solid_links[s]
-            for k in range(skin.spans[s], skin.spans[s + 1]):
-                x, y, z = to_world(lane, X, l, skin.points[k, 0], skin.points[k, 1], skin.points[k, 2])
+        margin = ZERO if touching[s] else stage[MARGIN]
+        if d < reach[s] + margin:
+            l = solid_links[s]
+            for k in range(spans[s], spans[s + 1]):
+                x, y, z = to_world(lane, X, l, points[k, 0], points[k, 1], points[k, 2])
                 d, nx, ny, nz = distance(grid, dims, frames, scene, x, y, z)
-                d -= skin.points[k, 3]
+                d -= points[k, 3]
                 deepest = max(deepest, -d)
                 if d < margin:
                     lack = margin - d
@@ -171,21 +173,21 @@ def object_term(lane, links, parents, skin, grid, dims, frames, scene, stage, X,
 
 
 @compiled
-def self_term(lane, links, parents, skin, stage, X, S, W, H, where, row, signed):
+def self_term(lane, links, parents, solid_links, reach, pairs, stage, X, S, W, H, where, row, signed):
     """Links too near each other, by exact box and capsule distances; energy and deepest penetration [m]."""
     energy, deepest = ZERO, np.float32(-1)
     w2, margin = stage[SELF] * stage[SELF], stage[SELF_MARGIN]
-    for k in range(skin.pairs.shape[0]):
-        a, b = skin.pairs[k, 0], skin.pairs[k, 1]
+    for k in range(pairs.shape[0]):
+        a, b = pairs[k, 0], pairs[k, 1]
         dx, dy, dz = S[lane, a, 0] - S[lane, b, 0], S[lane, a, 1] - S[lane, b, 1], S[lane, a, 2] - S[lane, b, 2]
-        near = skin.reach[a] + skin.reach[b] + margin
+        near = reach[a] + reach[b] + margin
         if dx * dx + dy * dy + dz * dz < near * near:
             gap, nx, ny, nz, x, y, z = separation(lane, S, a, b)
             deepest = max(deepest, -gap)
             if gap < margin:
                 lack = margin - gap
                 energy += HALF * w2 * lack * lack
-                la, lb = skin.solid_links[a], skin.solid_links[b]
+                la, lb = solid_links[a], solid_links[b]
                 force = w2 * lack
                 push(lane, W, la, x, y, z, force * nx, force * ny, force * nz)
                 push(lane, W, lb, x, y, z, -force * nx, -force * ny, -force * nz)
@@ -222,3 +224,51 @@ def couple_term(lane, partners, weight, poses, grad, H):
     return energy
 
 
+
+
+@compiled
+def press(lane, groups, tips, length, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report):
+    """Contact forces of one lane, and the fingertips' share of energy, gradient and curvature.
+
+    Fills ``report`` with the energy so far, what the forces leave of the targets, and the worst gap [m].
+    """
+    for v in range(g.shape[1]):
+        g[lane, v] = ZERO
+        for w in range(g.shape[1]):
+            M[lane, v, w] = ZERO
+    energy, left = ZERO, ZERO
+    if stage[GRASP] > ZERO:
+        left = balance(lane, groups, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest)
+        energy += wrench_term(lane, tips, length, stage, K, arms, G, Z, rest, J, M, g)
+    energy += gap_term(lane, stage, K, M, g)
+    worst = ZERO
+    for i in range(K.shape[1]):
+        worst = max(worst, abs(K[lane, i, 3]))
+    report[lane, 0] = energy
+    report[lane, 1] = left
+    report[lane, 2] = worst
+
+
+@compiled
+def collide(
+    lane, links, parents, contact_links, solids, solid_links, touching, reach, spans, points, pairs, grid, dims, frames, scene,
+    stage, X, K, g, M, S, counts, tip_where, tip_rows, where, row, signed, W, H, report
+):
+    """Wrenches and curvature of one lane's links: fingertips, object, the hand itself.
+
+    Adds to the energy in ``report`` and fills the deepest penetration of the object and of the hand itself [m].
+    """
+    for p in range(H.shape[1]):
+        for q in range(p + 1):
+            H[lane, p, q] = ZERO
+    for l in range(W.shape[1]):
+        for a in range(6):
+            W[lane, l, a] = ZERO
+    place_solids(lane, solids, solid_links, X, S)
+    move_tips(lane, links, parents, contact_links, X, K, M, g, W, H, counts, tip_where, tip_rows, where, row)
+    energy, deep = object_term(lane, links, parents, solid_links, touching, reach, spans, points, grid, dims, frames, scene, stage,
+                               X, S, W, H, where, row)
+    more, own = self_term(lane, links, parents, solid_links, reach, pairs, stage, X, S, W, H, where, row, signed)
+    report[lane, 0] += energy + more
+    report[lane, 3] = deep
+    report[lane, 4] = own

@@ -92,3 +92,17 @@ def fill_block(triangles, planes, starts, origin, spacing, values, block, i0, j0
                     if fresh or d < values[i, j, k]:
                         values[i, j, k] = d
         fresh = False
+
+
+@compiled
+def node_distance(T, planes, starts, x, y, z):
+    """Signed distance of a point to a union of convex pieces, every face asked."""
+    lowest = np.float32(1e30)
+    for piece in range(starts.shape[0] - 1):
+        inside, best = np.float32(-1e30), np.float32(1e30)
+        for f in range(starts[piece], starts[piece + 1]):
+            inside = max(inside, planes[f, 0] * x + planes[f, 1] * y + planes[f, 2] * z - planes[f, 3])
+            best = min(best, triangle_distance2(T, f, x, y, z))
+        d = math.sqrt(best)
+        lowest = min(lowest, -d if inside < ZERO else d)
+    return lowest
