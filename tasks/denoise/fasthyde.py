@@ -1,34 +1,22 @@
 """FastHyDe: the scene's components, each a clean-looking image, denoised by groups of similar patches."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
-
-from tasks.array.namespace import namespace, to_host
-from tasks.array.tiling import Tile
 from tasks.denoise import anscombe
-from tasks.denoise.patches import denoise_images, halo_for
-from tasks.denoise.scene import SceneModel
-from tasks.denoise.scores import back_project
+from tasks.denoise.eigenimages import EigenImages
 from tasks.denoise.streaming import denoise_cube
 
 Noise = Literal["band", "iid", "poisson"]
 
-ISOTROPY = 0.75
-"""Least ratio between the covariances of neighbours along the two axes. Scenes reach 0.9, stripes and dead lines 0.5."""
-
-STRONG = 10.0
-"""Components of this variance [noise] are scene whatever they look like."""
-
 
 @dataclass(frozen=True)
-class FastHyDe:
+class FastHyDe(EigenImages):
     """Whiten, rotate to components, filter them jointly by similar patches, rotate back.
 
     ``rank``: number of components; by default those that exceed what noise alone would show. ``noise``: "band" finds
     the noise of every band, "iid" one for all bands, "poisson" stabilises counts first. ``gain``: value of one count
-    ("poisson"), such that cube / gain is Poisson distributed.
+    ("poisson"), such that cube / gain is Poisson distributed. ``robust``: mend outliers and stripes first.
 
     Raises
     ------
@@ -40,11 +28,9 @@ class FastHyDe:
     Zhuang & Bioucas-Dias, IEEE JSTARS 11(3):730-742, 2018.
     """
 
-    rank: int | None = None
     noise: Noise = "band"
     gain: float = 1.0
-
-    rounds: ClassVar[int] = 1
+    robust: bool = False
 
     def __post_init__(self) -> None:
         if self.noise not in get_args(Noise):
@@ -70,48 +56,3 @@ class FastHyDe:
     def denoise(self, cube: Any, valid: Any) -> Any:
         """A checked cube in memory, denoised."""
         return self.decode(denoise_cube(self, self.encode(cube, valid), valid))
-
-    def halo(self, scene: SceneModel) -> int:
-        """Pixels of scores needed around a core."""
-        return halo_for(scene.gaps)
-
-    def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
-        """Shape of what `survey` returns."""
-        return (2, scene.n_component)
-
-    def survey(self, scores: Any, tile: Tile, _scene: SceneModel, _plan: Any) -> np.ndarray:
-        """Sums of the products of neighbours in the core, along y and along x."""
-        xp = namespace(scores)
-        core = scores[tile.trim]
-        core = xp.where(xp.isfinite(core), core, xp.float32(0)).astype(xp.float64)
-        return to_host(xp.stack([(core[1:] * core[:-1]).sum((0, 1)), (core[:, 1:] * core[:, :-1]).sum((0, 1))]))
-
-    def solve(self, parts: np.ndarray, scene: SceneModel, _plan: Any) -> np.ndarray:
-        """Which components to keep, (component,) bool: all when a rank was asked for, else those that are no stripes."""
-        n_y, n_x = scene.shape
-        along_y, along_x = parts[0] / max(n_x * (n_y - 1), 1), parts[1] / max(n_y * (n_x - 1), 1)
-        isotropic = np.minimum(along_y, along_x) >= ISOTROPY * np.maximum(along_y, along_x)
-        strong = scene.eigenvalues[: scene.n_component] > STRONG
-        keep = isotropic | strong | (self.rank is not None) | (min(scene.shape) == 1)
-        return keep if keep.any() else np.arange(scene.n_component) == 0
-
-    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: np.ndarray) -> Any:
-        """The denoised core (y, x, band) of a tile."""
-        xp = namespace(scores)
-        clean = xp.zeros((*(c.stop - c.start for c in tile.core), scene.n_component), xp.float32)
-        clean[..., xp.asarray(plan)] = filter_scores(scores[..., xp.asarray(plan)], tile)
-        return back_project(clean, scene)
-
-    def expected_error(self, scene: SceneModel, plan: np.ndarray) -> np.ndarray:
-        """Upper bound of the root mean square error of each band: the noise inside the subspace."""
-        return np.sqrt((scene.backward[plan] ** 2).sum(0))
-
-
-def filter_scores(scores: Any, tile: Tile) -> Any:
-    """Scores (y, x, component) of the core of ``tile``, filtered; ``scores`` is its read block, NaN in holes."""
-    xp = namespace(scores)
-    images = xp.ascontiguousarray(scores.transpose(2, 0, 1))
-    valid = xp.isfinite(images[0])
-    mask = None if bool(valid.all()) else valid
-    clean = denoise_images(images, xp.ones(len(images), xp.float32), mask, tile)
-    return xp.ascontiguousarray(clean[(slice(None), *tile.trim)].transpose(1, 2, 0))
