@@ -76,6 +76,18 @@ def worker(api_url: str, health_port: int) -> Service:
     )
 
 
+def explorer(host: str, port: int, prefect_page: str) -> Service:
+    """The pages on results."""
+    page = f"http://{_reachable(host)}:{port}"
+    return Service(
+        "explorer",
+        ("deployments.explorer", "--host", host, "--port", str(port)),
+        health=f"{page}/health",
+        page=page,
+        environment={"NIGHTLOOM_PREFECT_UI": prefect_page},
+    )
+
+
 def up(port: int, *, say: Callable[[str], None] = print) -> None:
     """Start everything on this machine and stay until Ctrl-C or SIGTERM, or until one process dies, which ends the others."""
     from deployments import bootstrap
@@ -90,6 +102,7 @@ def up(port: int, *, say: Callable[[str], None] = print) -> None:
         started = time.monotonic()
         watched.start(front, port=port)
         reconcile()
+        watched.start(explorer(host, _near(port + 80), str(front.page)))
         wanted = bootstrap.plans()  # imports every flow, while the server starts
         watched.wait_until_ready(front)
         watched.start(worker(os.environ["PREFECT_API_URL"], free_port()))
@@ -202,6 +215,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _near(port: int) -> int:
+    """``port`` if it is free, else any other."""
+    try:
+        _refuse_taken_port(port)
+    except (BadInputError, OverflowError):
+        return free_port()
+    return port
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach ``host``."""
     return host in ("localhost", "::1") or host.startswith("127.")
@@ -209,10 +231,12 @@ def is_loopback(host: str) -> bool:
 
 def refuse_open_door(host: str) -> None:
     """Who reaches the server may start any run: beyond this machine it must ask for a password."""
-    if not is_loopback(host) and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+    wanted = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING", "NIGHTLOOM_EXPLORER_TOKEN")
+    missing = [name for name in wanted if not os.environ.get(name)]
+    if not is_loopback(host) and missing:
         raise BadInputError(
-            f"the server would listen on {host} without a password; set PREFECT_SERVER_API_AUTH_STRING=user:password "
-            "(and PREFECT_API_AUTH_STRING to the same), or leave PREFECT_SERVER_API_HOST unset"
+            f"the service would listen on {host} without a password; set {' and '.join(missing)} "
+            "(both auth strings to the same user:password), or leave PREFECT_SERVER_API_HOST unset"
         )
 
 

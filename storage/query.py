@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, exists, func, or_, select
+from sqlalchemy import case, exists, func, literal, or_, select
 from sqlalchemy.orm import selectinload
 
 from storage.database import Base, engine, session
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def runs(condition: str | None = None, *, limit: int = 50) -> list[dict[str, Any]]:
+def runs(condition: str | None = None, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
     """The newest runs that meet ``condition``, newest first, one dictionary each."""
-    wanted = select(Run).options(selectinload(Run.products)).order_by(Run.started.desc()).limit(limit)
+    wanted = select(Run).options(selectinload(Run.products)).order_by(Run.started.desc()).limit(limit).offset(offset)
     if condition:
         wanted = wanted.where(where(condition, run_field))
     with session() as s:
@@ -53,11 +53,10 @@ def run(run_id: str) -> dict[str, Any]:
     }
 
 
-def products(condition: str | None = None, *, limit: int = 50) -> list[dict[str, Any]]:
+def products(condition: str | None = None, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
     """The newest published products that meet ``condition``."""
-    return table(
-        ProductRow, condition, order=ProductRow.published.desc(), limit=limit, only=ProductRow.deleted.is_(None)
-    )
+    newest = ProductRow.published.desc()
+    return table(ProductRow, condition, order=newest, limit=limit, offset=offset, only=ProductRow.deleted.is_(None))
 
 
 def product(name: str) -> dict[str, Any]:
@@ -86,10 +85,16 @@ def lineage(name: str) -> list[tuple[str, str]]:
 
 
 def table(
-    row: type[Base], condition: str | None = None, *, order: Any = None, limit: int = 50, only: Any = None
+    row: type[Base],
+    condition: str | None = None,
+    *,
+    order: Any = None,
+    limit: int = 50,
+    offset: int = 0,
+    only: Any = None,
 ) -> list[dict]:
     """Rows of any table that meet ``condition``, as dictionaries."""
-    wanted = select(row).limit(limit)
+    wanted = select(row).limit(limit).offset(offset)
     if order is not None:
         wanted = wanted.order_by(order)
     if only is not None:
@@ -98,6 +103,16 @@ def table(
         wanted = wanted.where(where(condition, lambda name: _column_field(row, name)))
     with session() as s:
         return [_columns(found) for found in s.scalars(wanted)]
+
+
+def count(row: type[Base], condition: str | None = None, *, up_to: int = 10_000) -> int:
+    """How many rows meet ``condition``; counting ends at ``up_to``, so that a page of millions answers at once."""
+    fields = run_field if row is Run else lambda name: _column_field(row, name)
+    wanted = select(literal(1)).select_from(row).limit(up_to)
+    if condition:
+        wanted = wanted.where(where(condition, fields))
+    with session() as s:
+        return s.scalar(select(func.count()).select_from(wanted.subquery())) or 0
 
 
 def frame(rows: Sequence[dict[str, Any]]) -> "pd.DataFrame":

@@ -5,11 +5,12 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from deployments.bootstrap import POOL, ZOMBIES
 from deployments.catalogue import flow_names
-from storage.query import runs
+from storage.query import run, runs
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -35,8 +36,21 @@ def test_a_run_triggered_in_the_ui_is_found_by_a_query(service, database):
     assert [r["status"] for r in found] == ["completed"]
 
 
+def test_a_cube_is_denoised_from_the_form(service, database):
+    source = service.home / "inbox" / "scene.npy"
+    spectra = np.random.default_rng(0).normal(size=(3, 24)).cumsum(axis=1)
+    weights = np.indices((40, 48)).sum(axis=0)[..., None] / 40 * [1.0, 0.5, 0.2]
+    np.save(source, (weights @ spectra + np.random.default_rng(1).normal(0, 0.1, (40, 48, 24))).astype("f4"))
+    flow_run = service.trigger("denoise", source=str(source), tile=32)
+    assert service.wait(flow_run)["type"] == "COMPLETED", service.logs()
+    (found,) = runs("flow = 'denoise' and status = 'completed' and params.tile = 32")
+    assert run(found["run"])["flow_run_id"] == flow_run
+    assert {"clean_cube", "picture"} <= {p["kind"] for p in found["products"]}
+    assert found["run"] in service.command("runs", "ls", "--where", "product.kind = 'clean_cube'")
+
+
 def test_what_the_flow_logs_reaches_the_ui(service):
-    flow_run = service.trigger("nightly")
+    flow_run = service.trigger("nightly", only=["maintenance"])
     assert service.wait(flow_run)["type"] == "COMPLETED", service.logs()
     wanted, deadline = {"logs": {"flow_run_id": {"any_": [flow_run]}}}, time.monotonic() + 20
     while "nightloom" not in (names := {line["name"] for line in service.api.post("/logs/filter", json=wanted).json()}):

@@ -82,7 +82,8 @@ def test_beyond_this_machine_a_password_is_required(monkeypatch):
     refuse_open_door("127.0.0.1")
     with pytest.raises(BadInputError, match="without a password"):
         refuse_open_door("0.0.0.0")
-    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "night:secret")
+    for name in ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING", "NIGHTLOOM_EXPLORER_TOKEN"):
+        monkeypatch.setenv(name, "night:secret")
     refuse_open_door("0.0.0.0")
     assert server("0.0.0.0", 4200).environment["PREFECT_SERVER_CSRF_PROTECTION_ENABLED"] == "true"
     assert server("127.0.0.1", 4200).environment["PREFECT_SERVER_CSRF_PROTECTION_ENABLED"] == "false"
