@@ -1,0 +1,189 @@
+"""Dataset construction against its yardsticks: readers interleaved with a memory map, selections in CPU seconds.
+
+    python benchmarks/dataset.py [--quick] [--folder DIR]
+
+Ratios are of CPU time, measured in turns in one process; other readers are measured where they are installed.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from storage.reader import ShardReader
+from tasks.dataset.kcenter import k_center
+from tasks.dataset.neighbours import near_duplicates
+
+BATCH = 64
+Reader = Callable[[np.ndarray], object]
+
+
+def main() -> None:
+    """Measure everything; print tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a fifth of the size")
+    parser.add_argument("--folder", default=None, help="where to put some gigabytes for a while")
+    given = parser.parse_args()
+    size = 5 if given.quick else 1
+    folder = Path(tempfile.mkdtemp(dir=given.folder))
+    try:
+        print("random batches of 64; samples per CPU second, and their ratio to a memory map's fancy-index copy")
+        readers("patches 32x32x31", folder, (4000 // size, 32, 32, 31), shard=512)
+        readers("cutouts 64x64", folder, (20000 // size, 64, 64), shard=2048)
+    finally:
+        shutil.rmtree(folder)
+    selections(100_000 // size)
+
+
+def readers(title: str, folder: Path, shape: tuple[int, ...], shard: int) -> None:
+    """Read the same random batches through every reader, in turns."""
+    values = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    order = np.random.default_rng(1).permutation(len(values))
+    batches = [order[i : i + BATCH] for i in range(0, len(order) - BATCH, BATCH)]
+    made = {name: make(folder / f"{name.split()[0]}-{title.split()[0]}", values, shard) for name, make in MAKERS.items()}
+    made = {name: reader for name, reader in made.items() if reader is not None}
+    for reader in made.values():
+        np.testing.assert_array_equal(reader(batches[0]), values[batches[0]])
+    rates: dict[str, list[float]] = {name: [] for name in made}
+    for _ in range(7):
+        for name, reader in made.items():
+            few = batches if name in FAST else batches[:3]
+            start = time.process_time()
+            for batch in few:
+                reader(batch)
+            rates[name].append(BATCH * len(few) / (time.process_time() - start))
+    limit = np.array(rates["memory map"])
+    print(f"\n{title}")
+    for name, measured in rates.items():
+        print(f"  {name:28s}{np.median(measured):12.0f}{np.median(np.array(measured) / limit):8.3f}")
+
+
+def _memory_map(path: Path, values: np.ndarray, shard: int) -> Reader:
+    np.save(path.with_suffix(".npy"), values)
+    mapped = np.load(path.with_suffix(".npy"), mmap_mode="r")
+    return lambda rows: mapped[rows]
+
+
+def _shards(path: Path, values: np.ndarray, shard: int, **options: object) -> ShardReader:
+    group = zarr.create_group(str(path))
+    sample = values.shape[1:]
+    dims = ("record", *"yxb"[: len(sample)])
+    array = group.create_array("image", shape=values.shape, dtype="f4", chunks=(1, *sample), shards=(shard, *sample), dimension_names=dims, **options)
+    array[...] = values
+    return ShardReader(path)
+
+
+def _own(path: Path, values: np.ndarray, shard: int) -> Reader:
+    reader = _shards(path, values, shard, compressors=None)
+    assert reader.mapped
+    return lambda rows: reader[rows]["image"]
+
+
+def _zarr_python(path: Path, values: np.ndarray, shard: int) -> Reader:
+    _shards(path, values, shard, compressors=None)
+    array = zarr.open_group(str(path), mode="r")["image"]
+    return lambda rows: array.oindex[rows]
+
+
+def _hdf5(path: Path, values: np.ndarray, shard: int) -> Reader | None:
+    try:
+        import h5py
+    except ImportError:
+        return None
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file["image"] = values
+    array = h5py.File(path.with_suffix(".h5"), "r")["image"]
+
+    def read(rows: np.ndarray) -> np.ndarray:
+        order = np.argsort(rows)
+        return array[rows[order]][np.argsort(order)]
+
+    return read
+
+
+def _mds(path: Path, values: np.ndarray, shard: int) -> Reader | None:
+    try:
+        from streaming import MDSWriter, StreamingDataset
+    except ImportError:
+        return None
+    with MDSWriter(out=str(path), columns={"image": "ndarray"}) as out:
+        for value in values:
+            out.write({"image": value})
+    data = StreamingDataset(local=str(path), batch_size=BATCH)
+    return lambda rows: np.stack([data[int(i)]["image"] for i in rows])
+
+
+def _hugging_face(path: Path, values: np.ndarray, shard: int) -> Reader | None:
+    try:
+        import datasets
+    except ImportError:
+        return None
+    flat = datasets.Dataset.from_dict({"image": values.reshape(len(values), -1)}).with_format("numpy")
+    return lambda rows: flat[rows]["image"].reshape(-1, *values.shape[1:])
+
+
+MAKERS: dict[str, Callable[[Path, np.ndarray, int], Reader | None]] = {
+    "memory map": _memory_map,
+    "shard reader": _own,
+    "hdf5, sorted fancy": _hdf5,
+    "zarr-python oindex": _zarr_python,
+    "mds": _mds,
+    "datasets (hugging face)": _hugging_face,
+}
+FAST = ("memory map", "shard reader")
+
+
+def selections(n: int) -> None:
+    """k-center and near-duplicates of ``n`` embeddings, clustered and even."""
+    rng = np.random.default_rng(0)
+    k_center(_cloud(rng, 500, clustered=True), 10)
+    print(f"\n{n} x 64 embeddings; CPU seconds")
+    for name, clustered in (("clustered", True), ("evenly spread", False)):
+        x = _planted(rng, _cloud(rng, n, clustered=clustered))
+        seconds, pairs = _timed(lambda x=x: near_duplicates(x, 0.15)[0])
+        rest = f"{len(pairs)} pairs"
+        if name == "clustered":
+            exact = _exact_pairs(x, 0.15)
+            rest += f", {len(exact & set(map(tuple, pairs.tolist()))) / len(exact):.4%} of those of exact search"
+        print(f"  near-duplicates, {name:16s}{seconds:8.2f}   {rest}")
+        seconds, _ = _timed(lambda x=x: k_center(x, 1000))
+        print(f"  k-center 1000,   {name:16s}{seconds:8.2f}")
+
+
+def _cloud(rng: np.random.Generator, n: int, *, clustered: bool) -> np.ndarray:
+    x = rng.standard_normal((n, 64))
+    if clustered:
+        x = rng.standard_normal((200, 64))[rng.integers(200, size=n)] + 0.3 * x
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _planted(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
+    half, n = len(x) // 2, len(x) // 20
+    x[half : half + n] = x[:n] + (0.1 / 8 * rng.standard_normal((n, 64))).astype(np.float32)
+    return x
+
+
+def _exact_pairs(x: np.ndarray, radius: float) -> set[tuple[int, int]]:
+    found, squares = set(), (x * x).sum(axis=1)
+    for start in range(0, len(x), 2000):
+        block = x[start : start + 2000]
+        near = squares[start : start + 2000, None] + squares - 2 * block @ x.T <= radius**2 + 1e-5
+        for i, j in zip(*near.nonzero(), strict=True):
+            if start + i < j and np.linalg.norm(block[i].astype(float) - x[j]) <= radius:
+                found.add((int(start + i), int(j)))
+    return found
+
+
+def _timed(action: Callable[[], object]) -> tuple[float, object]:
+    start = time.process_time()
+    result = action()
+    return time.process_time() - start, result
+
+
+if __name__ == "__main__":
+    main()
