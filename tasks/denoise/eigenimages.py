@@ -35,14 +35,14 @@ class EigenImages(ScoreMethod):
         """Shape of what `survey` returns."""
         return (2, scene.n_component)
 
-    def survey(self, scores: Any, tile: Tile, _scene: SceneModel, _plan: Any) -> np.ndarray:
+    def survey(self, scores: Any, tile: Tile, scene: SceneModel | None = None, plan: Any = None) -> np.ndarray:
         """Sums of the products of neighbours in the core, along y and along x."""
         xp = namespace(scores)
         core = scores[tile.trim]
         core = xp.where(xp.isfinite(core), core, xp.float32(0)).astype(xp.float64)
         return to_host(xp.stack([(core[1:] * core[:-1]).sum((0, 1)), (core[:, 1:] * core[:, :-1]).sum((0, 1))]))
 
-    def solve(self, parts: np.ndarray, scene: SceneModel, _plan: Any) -> np.ndarray:
+    def solve(self, parts: np.ndarray, scene: SceneModel, plan: Any = None) -> np.ndarray:
         """Which components to keep, (component,) bool: all when a rank was asked for, else those that are no stripes."""
         n_y, n_x = scene.shape
         along_y, along_x = parts[0] / max(n_x * (n_y - 1), 1), parts[1] / max(n_y * (n_x - 1), 1)
