@@ -1,5 +1,6 @@
 """The blind search of one cube: weights, baseline, trials, events, candidates."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from tasks.search.dispersion import band_delay, dispersion_delays
 from tasks.search.hunt import Block, SearchPlan, condition_block, hunt
 from tasks.search.noise import Weights, rough_beam, rough_sigma, scan_times
 from tasks.search.refine import REACH, Patch, Pulse, refine
-from tasks.search.sifting import Events, sift
+from tasks.search.sifting import Events, join_events, sift
 from tasks.search.significance import false_alarm_probability, independent_trials
 from tasks.search.spatial import make_beam, matched_filter
 from tasks.search.trials import default_widths, plan_levels
@@ -31,6 +32,10 @@ COLUMNS = (
 )
 WIDEST = 8192
 """Longest boxcar [samples]: the coarsest cell of start times then still divides a stretch."""
+
+
+BlockReader = Callable[[np.ndarray, int], Block]
+"""Gives the data of some pixels from a stretch on."""
 
 
 def search(
@@ -99,7 +104,16 @@ def search(
     return candidates(plan, chosen, members, beam, lambda pixels, i: _block(sky, plan, weights, levels, i, pixels))
 
 
-def make_plan(shape, freqs, dt, threshold, dm_max, width_max=None, dms=None, widths=None) -> SearchPlan:
+def make_plan(
+    shape: tuple[int, ...],
+    freqs: np.ndarray,
+    dt: float,
+    threshold: float,
+    dm_max: float,
+    width_max: float | None = None,
+    dms: Any = None,
+    widths: Any = None,
+) -> SearchPlan:
     """The trials for an observation of ``shape`` (time, channel, y, x); the other parameters are those of `search`."""
     if not dm_max >= 0:
         raise ValueError(f"dm_max must not be negative, got {dm_max} pc cm^-3")
@@ -165,11 +179,6 @@ def join_weights(parts: list[Weights]) -> Weights:
     return Weights(*(np.concatenate([getattr(p, name) for p in parts]) for name in Weights.__dataclass_fields__))
 
 
-def join_events(parts: list[Events]) -> Events:
-    """The events of all blocks in one."""
-    return Events(*(np.concatenate(column) for column in zip(*(p.columns for p in parts), strict=True)))
-
-
 def typical_weight(u: np.ndarray) -> np.ndarray:
     """Median weight per channel over the samples that count."""
     return np.array([np.median(w[w > 0]) if (w > 0).any() else 0.0 for w in u.T])
@@ -197,7 +206,7 @@ def _block(sky: _Sky, plan: SearchPlan, weights: Weights, levels: list[Any], i: 
     )
 
 
-def candidates(plan: SearchPlan, chosen: Events, members: np.ndarray, beam: float, block) -> pd.DataFrame:
+def candidates(plan: SearchPlan, chosen: Events, members: np.ndarray, beam: float, block: BlockReader) -> pd.DataFrame:
     """Refine the sifted events and put them into a table; ``block(pixels, stretch)`` gives the data around them."""
     refined = [_refine(plan, chosen, i, block) for i in range(len(chosen.snr))]
     columns = [[getattr(p, name) for p in refined] for name in Pulse.__dataclass_fields__]
@@ -228,7 +237,7 @@ def complete_dm(plan: SearchPlan) -> float:
     return float(plan.levels[0].dms[fits].max(initial=0.0))
 
 
-def _refine(plan: SearchPlan, chosen: Events, i: int, block) -> Pulse:
+def _refine(plan: SearchPlan, chosen: Events, i: int, block: BlockReader) -> Pulse:
     trial = Pulse(
         float(chosen.snr[i]),
         chosen.time[i] / plan.dt,
@@ -240,13 +249,13 @@ def _refine(plan: SearchPlan, chosen: Events, i: int, block) -> Pulse:
     return refine(trial, cut_patch(plan, trial, block), plan.freqs, plan.dt, float(plan.levels[0].dms.max()))
 
 
-def cut_patch(plan: SearchPlan, trial: Pulse, block, reach: int = REACH) -> Patch:
-    """Weighted residuals of the pixels around a pulse, over its track and some time before and after."""
+def cut_patch(plan: SearchPlan, trial: Pulse, block: BlockReader, reach: int = REACH, margin: int = 8) -> Patch:
+    """Weighted residuals of the pixels around a pulse, over its track and ``margin`` bins before and after."""
     n_time, n_channel, n_y, n_x = plan.shape
     y, x = int(round(trial.y)), int(round(trial.x))
     rows = np.arange(max(0, y - reach), min(n_y, y + reach + 1))
     columns = np.arange(max(0, x - reach), min(n_x, x + reach + 1))
-    window = track(plan, trial)
+    window = track(plan, trial, margin)
     start = next(i for i, s in enumerate(stretches(n_time)) if window.start < s.stop)
     data = block((rows[:, None] * n_x + columns).ravel(), start)
     centre = int((y - rows[0]) * len(columns) + (x - columns[0]))
@@ -262,10 +271,10 @@ def cut_patch(plan: SearchPlan, trial: Pulse, block, reach: int = REACH) -> Patc
     return Patch(out[inside].reshape(shape), u[inside], data.totals[0], (window.start, int(rows[0]), int(columns[0])))
 
 
-def track(plan: SearchPlan, trial: Pulse) -> slice:
+def track(plan: SearchPlan, trial: Pulse, margin: int) -> slice:
     """Samples from well before a pulse enters the band until well after it has left."""
     ends = dispersion_delays(plan.freqs, trial.dm, reference=float(np.mean(plan.freqs)))[0] / plan.dt + trial.time
-    pad = 8 + trial.width
+    pad = margin * max(1.0, trial.width / 8)
     first, last = int(ends.min() - trial.width / 2 - pad), int(ends.max() + trial.width / 2 + pad) + 1
     return slice(min(max(0, first), plan.shape[0] - 1), min(plan.shape[0], max(1, last)))
 

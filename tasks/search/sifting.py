@@ -43,6 +43,11 @@ class Events:
         return np.lexsort((self.width, self.dm, self.x, self.y, self.time, -self.snr))
 
 
+def join_events(parts: list[Events]) -> Events:
+    """The events of all blocks in one."""
+    return Events(*(np.concatenate(column) for column in zip(*(p.columns for p in parts), strict=True)))
+
+
 def sift(events: Events, freqs: np.ndarray, dt: float, beam: float) -> tuple[Events, list[np.ndarray]]:
     """Keep the events that no stronger one explains, strongest first; also the indices of those each stands for.
 

@@ -1,0 +1,217 @@
+"""What the search flows share: the observation behind a product, and what is published about it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from storage import search as layouts
+from storage.digest import digest_json
+from storage.errors import BadInputError
+from storage.product import Product
+from storage.runs import RecordedRun
+from tasks.search import sky
+from tasks.search.calibration import stretches
+from tasks.search.cutouts import Cutout
+from tasks.search.hunt import SearchPlan
+from tasks.search.noise import Weights
+from tasks.search.picture import draw
+from tasks.search.steps import Observation, cutout_layout, write_cutouts
+
+
+def observe(cube: Product, params: Any) -> Observation:
+    """The stored cube with its frequencies and sampling time, from its coordinates or else from the parameters."""
+    if len(cube.shape) != 4:
+        raise BadInputError(f"{cube.uri} has {len(cube.shape)} axes, expected (time, channel, y, x); give a radio cube")
+    return Observation(cube, _frequencies(cube, params), _sampling(cube, params), params.psf_fwhm)
+
+
+def _frequencies(cube: Product, params: Any) -> np.ndarray:
+    n = cube.shape[1]
+    if params.freq_first and params.freq_last:
+        freqs = np.linspace(params.freq_first, params.freq_last, n)
+    elif "channel" in cube and cube["channel"].attrs.get("units") == "MHz":
+        freqs = cube["channel"].read().astype(np.float64)
+    elif n == 1:
+        freqs = np.array([1400.0])
+    else:
+        raise BadInputError(f"{cube.uri} has no frequencies; give freq_first and freq_last in MHz")
+    steps = np.diff(freqs)
+    if len(steps) and not ((steps > 0).all() or (steps < 0).all()):
+        raise BadInputError(f"the frequencies of {cube.uri} neither rise nor fall throughout; sort its channels")
+    return freqs
+
+
+def _sampling(cube: Product, params: Any) -> float:
+    if params.dt:
+        return float(params.dt)
+    if "time" not in cube or cube.shape[0] < 2:
+        raise BadInputError(f"{cube.uri} has no times; give the sampling time dt in seconds")
+    steps = np.diff(cube["time"].read().astype(np.float64))
+    dt = float(np.median(steps))
+    if not dt > 0 or np.abs(steps - dt).max() > 0.1 * dt:
+        raise BadInputError(
+            f"the samples of {cube.uri} are {steps.min():.6g} to {steps.max():.6g} s apart, expected equal steps; "
+            "fill the gaps with masked samples, or give dt to take them as equal"
+        )
+    return dt
+
+
+def create_arrays(create: Callable[..., Product], seen: Observation, tile: int) -> tuple[Product, Product]:
+    """The scratch baseline and the flags, which are published."""
+    coords = {"channel": layouts.coordinate(("channel",), seen.freqs, "MHz", "frequency of the channel's centre")}
+    seconds = np.arange(seen.shape[0]) * seen.dt
+    coords["time"] = layouts.coordinate(("time",), seconds, "s", "time since the first sample")
+    baseline = create("baseline", layouts.baseline(seen.shape, len(stretches(seen.shape[0])), tile))
+    return baseline, create("flags", layouts.flags(*seen.shape[:2], coords))
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where and when an observation was made, as far as it says."""
+
+    wcs: Any
+    mjd: float | None
+    simulated: bool
+    units: str
+    scale: float
+
+    @classmethod
+    def of(cls, cube: Product) -> "Field":
+        """The field of ``cube``."""
+        attrs = cube.group_attrs
+        scale = float(cube.attrs.get("scale_factor", 1.0))
+        simulated = "simulated" in str(attrs.get("object", "")).lower() or bool(attrs.get("simulated", False))
+        return cls(sky.celestial(attrs.get("wcs")), _mjd(attrs), simulated, str(cube.attrs.get("units", "1")), scale)
+
+
+def _mjd(attrs: Any) -> float | None:
+    if "mjd_obs" in attrs:
+        return float(attrs["mjd_obs"])
+    if "date_obs" in attrs:
+        from astropy.time import Time
+
+        try:
+            return float(Time(str(attrs["date_obs"])).mjd)
+        except ValueError:
+            return None
+    return None
+
+
+def publish(
+    run: RecordedRun,
+    seen: Observation,
+    plan: SearchPlan,
+    weights: Weights,
+    frame: pd.DataFrame,
+    cutouts: list[Cutout],
+    flags: Product,
+) -> None:
+    """Candidates as rows and Parquet, flags and cutouts as arrays, a picture for each cutout, the exposure as a row."""
+    field, params = Field.of(seen.cube), run.params
+    table = located(frame, field, params)
+    run.publish(flags)
+    uri = None
+    if cutouts:
+        product = run.create("cutouts", cutout_layout(cutouts, frame, seen.freqs))
+        write_cutouts(product, cutouts)
+        run.publish(product)
+        uri = product.uri
+    buffer = BytesIO()
+    table.to_parquet(buffer, index=False)
+    run.save("candidates.parquet", buffer.getvalue(), kind="candidates")
+    for n, cutout in enumerate(cutouts):
+        run.save(f"candidate_{n + 1:03d}.png", draw(cutout, plain_row(table, n), seen.freqs), kind="picture")
+    product_id = run.inputs["source"].product_id or ""
+    rows = [plain_row(table, n) for n in range(len(table))]
+    run.add_rows(
+        *(_candidate(run, product_id, n, row, uri if n < len(cutouts) else None) for n, row in enumerate(rows))
+    )
+    exposure = _exposure(run, product_id, seen, plan, weights, field, len(rows))
+    run.add_rows(exposure)
+    run.record(
+        n_candidates=len(rows),
+        flagged_fraction=exposure.flagged_fraction,
+        observed_s=exposure.seconds,
+        n_dm_trials=sum(len(level.dms) for level in plan.levels),
+        n_width_trials=sum(len(level.widths) for level in plan.levels),
+        complete_up_to_dm=frame.attrs["incomplete_above_dm"],
+        **{name: table[column].to_numpy()[:100] for name, column in METRICS.items() if len(rows)},
+    )
+    run.report(candidates=rows[:20], simulated=field.simulated)
+
+
+METRICS = {
+    "candidate_snr": "snr",
+    "candidate_dm": "dm",
+    "candidate_width_s": "width_s",
+    "candidate_time_s": "time_s",
+    "candidate_y": "y",
+    "candidate_x": "x",
+    "candidate_false_alarm_probability": "false_alarm_probability",
+}
+
+
+def located(frame: pd.DataFrame, field: Field, params: Any) -> pd.DataFrame:
+    """The candidates with date, celestial position and nearest known source."""
+    ra, dec = sky.radec(field.wcs, frame["y"].to_numpy(), frame["x"].to_numpy())
+    matched = [(None, None)] * len(frame)
+    if params.catalogue:
+        matched = sky.cross_match(ra, dec, sky.read_catalogue(params.catalogue), params.match_radius)
+    return frame.assign(
+        mjd=np.nan if field.mjd is None else field.mjd + frame["time_s"] / 86400.0,
+        ra_deg=ra,
+        dec_deg=dec,
+        known_source=pd.Series([name for name, _ in matched], dtype="object"),
+        separation_arcsec=pd.Series([distance for _, distance in matched], dtype="float64"),
+        simulated=field.simulated,
+    )
+
+
+def plain_row(table: pd.DataFrame, n: int) -> dict[str, Any]:
+    """One row as plain numbers; what is missing is None."""
+    row = table.iloc[n].to_dict()
+    return {
+        k: None if v is None or (isinstance(v, float) and not np.isfinite(v)) else getattr(v, "item", lambda v=v: v)()
+        for k, v in row.items()
+    }
+
+
+def _candidate(
+    run: RecordedRun, product_id: str, n: int, row: dict[str, Any], cutouts: str | None
+) -> layouts.Candidate:
+    identity = digest_json([run.id, n, row["time_s"], row["y"], row["x"], row["dm"]])[:16]
+    return layouts.Candidate(id=identity, run_id=run.id, product_id=product_id, number=n + 1, cutouts=cutouts, **row)
+
+
+def _exposure(run, product_id, seen, plan, weights, field, n_candidate) -> layouts.Exposure:
+    area = sky.pixel_area(field.wcs)
+    n_pixel = seen.shape[2] * seen.shape[3]
+    centre = sky.radec(field.wcs, np.array([(seen.shape[2] - 1) / 2]), np.array([(seen.shape[3] - 1) / 2]))
+    used = weights.u > 0
+    noise = np.sqrt(1 / np.median(weights.u[used])) * field.scale if used.any() else np.inf
+    widest = max(max(level.widths) * level.factor for level in plan.levels) * plan.dt
+    return layouts.Exposure(
+        id=digest_json([run.id, product_id, "exposure"])[:16],
+        run_id=run.id,
+        product_id=product_id,
+        seconds=float(used.any(1).sum() * plan.dt),
+        n_pixel=n_pixel,
+        area_deg2=None if area is None else area * n_pixel,
+        ra_deg=float(centre[0][0]) if field.wcs is not None else None,
+        dec_deg=float(centre[1][0]) if field.wcs is not None else None,
+        mjd=field.mjd,
+        threshold=plan.threshold,
+        dm_max=float(plan.levels[0].dms.max()),
+        width_max_s=widest,
+        dt_s=plan.dt,
+        noise=float(noise),
+        units=field.units,
+        n_channel=seen.shape[1],
+        flagged_fraction=float(weights.flags.mean()),
+        n_candidate=n_candidate,
+        simulated=field.simulated,
+    )
