@@ -41,7 +41,7 @@ def resources(dask_worker=None) -> tuple[float, float]:
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def measure(path: Path, size: int) -> dict:
+def measure(path: Path, size: int) -> None:
     from flows._cluster import cluster
     from storage import ingest as layouts
     from storage.parameters import Parameters
@@ -57,10 +57,14 @@ def measure(path: Path, size: int) -> dict:
         survey = copy_cube.fn(source, cube)
         seconds = time.perf_counter() - start
         after = client.run(resources)
-    cpu = sum(after[w][0] - before[w][0] for w in after)
-    peak = max(mb for _, mb in after.values())
-    assert survey.valid_fraction == 1
-    return {"gb": size / 1e9, "seconds": seconds, "mb_s": size / 1e6 / seconds, "cpu_s": cpu, "peak_mb": peak}
+        cpu, gb = sum(after[w][0] - before[w][0] for w in after), size / 1e9
+        peak = max(mb for _, mb in after.values())
+        assert survey.valid_fraction == 1
+        name = path.stem.split("_")[1]
+        print(
+            f"{name:6} {gb:5.1f} {seconds:8.1f} {gb * 1e3 / seconds:6.0f} {cpu:6.1f} {cpu / gb:9.1f} {peak:19.0f}",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -74,13 +78,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             os.environ["NIGHTLOOM_HOME"] = folder
             os.environ.setdefault("NIGHTLOOM_CLUSTER", "cpu")
-            row = measure(*make(Path(folder), interleave, args.gb))
-            print(
-                "{0:6} {gb:5.1f} {seconds:8.1f} {mb_s:6.0f} {cpu_s:6.1f} {1:9.1f} {peak_mb:19.0f}".format(
-                    interleave, row["cpu_s"] / row["gb"], **row
-                ),
-                flush=True,
-            )
+            measure(*make(Path(folder), interleave, args.gb))
 
 
 if __name__ == "__main__":

@@ -71,15 +71,24 @@ def files(path: Path) -> list[Path]:
 
 def open(path: Path, variable: str | None = None) -> Source:
     """The first image with three axes, or the extension called ``variable``."""
+    return _open(path, variable, 3)
+
+
+def open_snapshot(path: Path, variable: str | None = None) -> Source:
+    """The first image of ``path``, also a flat one, as a radio cube of one time."""
+    return _open(path, variable, 2)
+
+
+def _open(path: Path, variable: str | None, least_axes: int) -> Source:
     from astropy.io import fits
 
     with fits.open(path, memmap=True) as file:
-        index = _choose(file, variable)
+        index = _choose(file, variable, least_axes)
         hdu = file[index]
         card = hdu.header
         array = _array(path, hdu, index)
         axes = [_axis(card, array.ndim - i, array.shape[i]) for i in range(len(array.shape))]
-        source = _assembled(array, axes, card)
+        source = _assembled(array, axes, card, radio=least_axes == 2)
         return replace(source, header=_with_table(source.header, file, card))
 
 
@@ -110,7 +119,7 @@ class _Axis:
     unit: str
 
 
-def _choose(file: Any, variable: str | None) -> int:
+def _choose(file: Any, variable: str | None, least_axes: int) -> int:
     images = [i for i, hdu in enumerate(file) if hdu.is_image and len(hdu.shape) >= 2]
     if variable is not None:
         wanted = [i for i in images if file[i].name == variable.upper() or str(i) == variable]
@@ -118,7 +127,7 @@ def _choose(file: Any, variable: str | None) -> int:
             names = ", ".join(f"{i} {file[i].name!r}" for i in images) or "none"
             raise Unreadable(f"there is no image extension {variable!r}; found {names}; name one of these")
         return wanted[0]
-    cubes = [i for i in images if len(file[i].shape) >= 3]
+    cubes = [i for i in images if len(file[i].shape) >= least_axes]
     if not cubes:
         shapes = ", ".join(str(file[i].shape) for i in images) or "no image at all"
         raise Unreadable(f"found {shapes}, expected an image with three or four axes; name a file that holds a cube")
@@ -152,8 +161,8 @@ def _axis(card: Any, number: int, size: int) -> _Axis:
     return _Axis(kind, values, str(card.get(f"CUNIT{number}", "")).strip())
 
 
-def _assembled(image: _Image, axes: list[_Axis], card: Any) -> Source:
-    order, kind, notes = _order([a.kind for a in axes], image.shape)
+def _assembled(image: _Image, axes: list[_Axis], card: Any, *, radio: bool) -> Source:
+    order, kind, notes = _order([a.kind for a in axes], image.shape, radio)
     stored = Stored(image.array, order)
     header = Header(
         "fits",
@@ -174,7 +183,9 @@ def _assembled(image: _Image, axes: list[_Axis], card: Any) -> Source:
     return Source(_times(_frequencies(header, along.get("channel"), card), along.get("time")), stored)
 
 
-def _order(kinds: list[str | None], shape: tuple[int, ...]) -> tuple[tuple[str | int, ...], Kind, tuple[str, ...]]:
+def _order(
+    kinds: list[str | None], shape: tuple[int, ...], radio: bool
+) -> tuple[tuple[str | int, ...], Kind, tuple[str, ...]]:
     """What each axis of the array is; polarisation and spare axes of length 1 are dropped."""
     notes: list[str] = []
     order: list[str | int | None] = list(kinds)
@@ -182,7 +193,7 @@ def _order(kinds: list[str | None], shape: tuple[int, ...]) -> tuple[tuple[str |
         if name == "stokes":
             order[i] = 0
             notes.append("the Stokes axis is dropped" + (f"; the first of {shape[i]} is read" if shape[i] > 1 else ""))
-    radio = "channel" in order or "time" in order
+    radio = radio or "channel" in order or "time" in order
     known = DIMS["radio_cube" if radio else "raw_cube"]
     for i in range(len(order)):  # spare axes in front, until as many are left as the product has
         if order[i] is None and shape[i] == 1 and sum(not isinstance(o, int) for o in order) > len(known) - radio:

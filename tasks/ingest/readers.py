@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.ingest import envi, filterbank, fits, geotiff, hdf5, matlab, npy, zarr_store
+from tasks.ingest import envi, filterbank, fits, fits_series, geotiff, hdf5, matlab, npy, zarr_store
 from tasks.ingest.header import Header, Unreadable
 from tasks.ingest.source import Source
 
@@ -18,6 +18,7 @@ READERS: dict[str, ModuleType] = {
     "hdf5": hdf5,
     "geotiff": geotiff,
     "fits": fits,
+    "fits-series": fits_series,
     "filterbank": filterbank,
     "envi": envi,
 }

@@ -77,6 +77,23 @@ class Source:
         part = tuple(s if d in there else slice(0, 1) for d, s in zip(dims, region, strict=True))
         return clean(stored, self.header, region, self.mask.block(dims, part).astype(bool))
 
+    def slim(self) -> "Source":
+        """This source without what only the layout and people need: a worker gets it with every tile."""
+        header = self.header
+        return replace(
+            self,
+            header=Header(
+                header.format,
+                header.kind,
+                header.shape,
+                header.source_dtype,
+                scale=header.scale,
+                offset=header.offset,
+                nodata=header.nodata,
+                bad_bands=header.bad_bands,
+            ),
+        )
+
     def corrected(
         self,
         axes: str | None = None,

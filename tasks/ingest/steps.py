@@ -12,7 +12,7 @@ from tasks.stage import run_stage
 @task
 def copy_cube(source: Source, cube: Product) -> Survey:
     """Write every tile of ``cube`` and its mask; tell what the values look like."""
-    report = run_stage(copy_tile, tiles(cube.shape, cube.grid), source, cube)
+    report = run_stage(copy_tile, tiles(cube.shape, cube.grid), source.slim(), cube)
     return surveyed(report.records)
 
 

@@ -114,3 +114,46 @@ def test_a_truncated_file(write_fits, cube):
     path.write_bytes(path.read_bytes()[:10000])
     with pytest.raises(Unreadable, match="truncated"):
         open_source(path)
+
+
+@pytest.fixture
+def write_series(tmp_path):
+    def write(n=4, name="night", **changes):
+        (tmp_path / name).mkdir()
+        for i in reversed(range(n)):
+            hdu = fits.PrimaryHDU(np.full((5, 4), 10 * i, "f4"))
+            hdu.header.update(SKY | {"RESTFRQ": 1.42e9, "DATE-OBS": f"2020-01-01T00:00:{i * 10:02d}"} | changes)
+            hdu.writeto(tmp_path / name / f"image {9 - i}.fits")
+        return tmp_path / name
+
+    return write
+
+
+def test_a_folder_of_dated_images_is_one_cube(write_series, read_all):
+    source = open_source(write_series())
+    assert (source.header.kind, source.header.shape) == ("radio_cube", (4, 1, 5, 4))
+    assert np.allclose(source.header.time, [0, 10, 20, 30], atol=1e-4)
+    assert np.array_equal(read_all(source)[0][:, 0, 0, 0], [0, 10, 20, 30])
+    values, _ = source.read((slice(1, 3), slice(0, 1), slice(2, 4), slice(0, 2)))
+    assert values.shape == (2, 1, 2, 2)
+
+
+def test_images_of_one_date_are_no_series(write_series):
+    with pytest.raises(Unreadable, match="same DATE-OBS"):
+        open_source(write_series(**{"DATE-OBS": "2020-01-01"}))
+
+
+def test_an_image_that_differs_is_named(write_series):
+    folder = write_series()
+    made = fits.PrimaryHDU(np.zeros((5, 9), "f4"))
+    made.header.update(SKY | {"RESTFRQ": 1.42e9, "DATE-OBS": "2021-01-01"})
+    made.writeto(folder / "other.fits")
+    with pytest.raises(Unreadable, match=r"'other.fits' differs from the first"):
+        open_source(folder)
+
+
+def test_a_folder_with_anything_else_is_no_series(write_series):
+    folder = write_series()
+    (folder / "notes.txt").write_text("cloudy")
+    with pytest.raises(Unreadable, match="is a folder"):
+        open_source(folder)
