@@ -79,3 +79,11 @@ class Lanes:
         out, t = self.poses.copy(), self.tables
         self.kernels.squeeze_lanes(active, t.chain, t.joints, t.tips, STRENGTH, self.X, self.K, self.force.Z, self.steps, self.body, out)
         return out[active]
+
+    def contacts(self, active):
+        """Contact points on the object, outward normals and mean forces (lane, contact, 9) of the grasps last evaluated."""
+        xp, tips = self.xp, self.tables.tips
+        reach = (self.K[active, :, 3] + tips.sites[:, 3])[..., None]
+        centre, normal = self.K[active, :, :3], self.K[active, :, 4:7]
+        force = self.force.Z[active].mean(2).reshape(len(active), -1, 3)
+        return xp.concatenate([centre - reach * normal, normal, force], 2)

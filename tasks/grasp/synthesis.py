@@ -1,26 +1,39 @@
 """Grasp synthesis: lanes of seeds go down the energy together; finished lanes leave, hopeless ones start again."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import sched_getaffinity
 
 import numpy as np
 
-from .hand import Hand
+from tasks.array.namespace import to_host
+
+from .hand import SPRING, Hand
 from .lanes import Lanes
 from .object import Object, field_of
 from .seeds import seed_poses
-from .stages import CHECK, DESCENT, LIMITS, OPEN, POLISH
+from .stages import CHECK, DESCENT, LIMITS, OPEN, POLISH, STRENGTH
 
-LANES = 64
+LANES = 32
 """Lanes that share one set of arrays: enough to hide the calls, few enough to stay in a core's cache."""
+ATTEMPTS = 6
+"""Seeds a lane may use before it settles for its best."""
 
 
 @dataclass(frozen=True)
 class Grasps:
-    """Synthesised grasps: poses and what the optimiser says of them."""
+    """Synthesised grasps, and what the optimiser says of them; not what a simulator says.
+
+    ``qpos`` (grasp, 3, 7 + dof) pre-grasp, grasp, squeeze [m, rad]; ``contact``, ``normal``, ``force`` (grasp, contact, 3)
+    on the object [m, -, N]; ``leftover`` mean part of a unit disturbance the forces cannot answer; ``gap`` worst
+    fingertip gap, ``penetration``, ``self_penetration`` [m]; ``demerit`` at most 1 where all criteria are met; ``tries``
+    seeds used. All float32 but ``tries``.
+    """
 
     qpos: np.ndarray
+    contact: np.ndarray
+    normal: np.ndarray
+    force: np.ndarray
     leftover: np.ndarray
     gap: np.ndarray
     penetration: np.ndarray
@@ -30,20 +43,62 @@ class Grasps:
 
     @property
     def converged(self) -> np.ndarray:
-        """Whether a grasp meets every criterion of the cheap filter."""
+        """Whether a grasp passes the cheap filter."""
         return self.demerit <= 1
 
     def __len__(self) -> int:
         return len(self.qpos)
 
+    @staticmethod
+    def joined(parts: "list[Grasps]") -> "Grasps":
+        """Several sets end to end."""
+        return Grasps(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Grasps)))
 
-def grow(lanes: Lanes, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Poses (lane, 3, 7 + dof) and verdicts (leftover, gap, penetration, self, demerit, tries) of some lanes."""
-    n, attempts, width = seeds.shape
-    qpos, verdicts = np.zeros((n, 3, width), np.float32), np.full((n, 6), np.inf, np.float32)
-    verdicts[:, 5] = 0
+
+def synthesize(hand: Hand, thing: Object, n: int = 256, seed: int = 0, *, start: int = 0) -> Grasps:
+    """Synthesise grasps of one object.
+
+    Parameters
+    ----------
+    hand, thing : Hand, Object
+    n : int
+        How many; more grasps extend the set and never change the first ones.
+    seed : int
+        Same seed, same bytes.
+    start : int
+        Leave out the first ``start`` grasps of the set.
+
+    Returns
+    -------
+    Grasps
+        ``n - start`` of them, in the order of the set, none filtered out.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is not positive.
+    """
+    if not 0 <= start < n:
+        raise ValueError(f"n must be positive and larger than start, got n={n} and start={start}")
+    seeds = seed_poses(hand, thing, n, attempts=ATTEMPTS, seed=seed)[start:]
+    field, shares = field_of([thing]), range(0, n - start, LANES)
+
+    def run(first: int) -> Grasps:
+        part = seeds[first : first + LANES]
+        return grow(Lanes(hand, field, np.zeros(len(part), np.int64)), part)
+
+    with ThreadPoolExecutor(len(sched_getaffinity(0))) as pool:
+        return Grasps.joined(list(pool.map(run, shares)))
+
+
+def grow(lanes: Lanes, seeds: np.ndarray) -> Grasps:
+    """Bring every lane to a grasp, from its seeds (lane, attempt, 7 + dof) in turn; the best of a lane is kept."""
+    xp, (n, attempts, width), contacts = lanes.xp, seeds.shape, lanes.K.shape[1]
+    qpos, contact = xp.zeros((n, 3, width), "f4"), xp.zeros((n, contacts, 9), "f4")
+    found, demerit = xp.zeros((n, 4), "f4"), xp.full(n, np.inf, "f4")
+    tries, seeds, limits = xp.zeros(n, "i4"), xp.asarray(seeds), xp.asarray(LIMITS)
     for attempt in range(attempts):
-        active = np.flatnonzero(~(verdicts[:, 4] <= 1))
+        active = xp.flatnonzero(~(demerit <= 1))
         if not len(active):
             break
         lanes.begin(active, seeds[active, attempt])
@@ -51,30 +106,17 @@ def grow(lanes: Lanes, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             lanes.descend(active, stage)
         lanes.polish(active, POLISH)
         lanes.evaluate(active, CHECK)
-        found = np.maximum(lanes.report[active, 1:], 0)
-        score = (found / LIMITS).max(1)
-        verdicts[active, 5] += 1
-        better = score < verdicts[active, 4]
+        report = xp.maximum(lanes.report[active, 1:], 0)
+        score = (report / limits).max(1)
+        tries[active] += 1
+        better = score < demerit[active]
         kept = active[better]
-        verdicts[kept, :4], verdicts[kept, 4] = found[better], score[better]
-        qpos[kept, 1] = lanes.poses[kept]
-        qpos[kept, 2] = lanes.squeeze(active)[better]
-    everyone = np.arange(n)
+        found[kept], demerit[kept] = report[better], score[better]
+        qpos[kept, 1], qpos[kept, 2] = lanes.poses[kept], lanes.squeeze(active)[better]
+        contact[kept] = lanes.contacts(kept)
     lanes.poses[:] = qpos[:, 1]
-    lanes.polish(everyone, OPEN)
+    lanes.polish(xp.arange(n), OPEN)
     qpos[:, 0] = lanes.poses
-    return qpos, verdicts
-
-
-def synthesize(hand: Hand, thing: Object, *, n: int = 256, seed: int = 0, attempts: int = 6) -> Grasps:
-    """Grasps of one object."""
-    field = field_of([thing])
-    seeds = seed_poses(hand, thing, n, attempts=attempts, seed=seed)
-
-    def run(start):
-        part = seeds[start : start + LANES]
-        return grow(Lanes(hand, field, np.zeros(len(part), np.int64)), part)
-
-    with ThreadPoolExecutor(len(sched_getaffinity(0))) as pool:
-        qpos, verdicts = (np.concatenate(a) for a in zip(*pool.map(run, range(0, n, LANES))))
-    return Grasps(qpos, *verdicts.T)
+    qpos, contact, found = to_host(qpos), to_host(contact), to_host(found)
+    force = contact[..., 6:] * np.float32(STRENGTH * SPRING)
+    return Grasps(qpos, contact[..., :3], contact[..., 3:6], force, *found.T, to_host(demerit), to_host(tries))

@@ -1,0 +1,89 @@
+"""Synthesise grasps of an object for a robot hand, and let MuJoCo judge them."""
+
+from pathlib import Path
+from typing import Literal
+
+from prefect import flow
+from pydantic import Field
+
+from flows._cluster import cluster
+from storage.parameters import Parameters
+from storage.runs import recorded
+from storage.summary import RunSummary
+
+MESHES = (".obj", ".stl", ".ply", ".glb")
+
+
+class GraspParams(Parameters):
+    """Which object, which hand, how many grasps, how they are judged."""
+
+    source: str = Field(description="mesh (OBJ, STL, PLY, GLB, or NPZ with convex pieces), or an object product")
+    hand: str = Field("allegro", description="allegro, leap, shadow, or the path of an MJCF with its contact sites beside it (.yaml)")
+    n: int = Field(128, ge=1, le=1_000_000, description="number of grasps; more extend the set, the first stay the same")
+    seed: int = Field(0, ge=0, description="same seed, same grasps")
+    scale: float = Field(1.0, gt=0, description="metres per unit of the mesh: 0.001 for millimetres")
+    judge: int = Field(32, ge=0, description="how many of them to simulate, evenly spread; 0: none")
+    test: Literal["floating", "lift"] = Field(
+        "floating", description="floating: pushed by 1 N in six directions; lift: raised 10 cm from a table"
+    )
+    torques: bool = Field(False, description="in the floating test also twist by 0.02 N m in six directions")
+    batch: int = Field(64, ge=1, le=65536, description="grasps grown at a time; larger on a GPU, no other effect")
+
+    def inputs(self) -> dict[str, list[str]]:
+        """The object, and the hand's files where they are a person's own."""
+        own = [self.hand, str(Path(self.hand).with_suffix(".yaml"))] if self.hand.endswith(".xml") else []
+        return {"source": [self.source]} | ({"hand": own} if own else {})
+
+
+def accepts(path: Path) -> bool:
+    """Whether ``path`` is a mesh, or NPZ with convex pieces."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() == ".npz":
+        import numpy as np
+
+        with np.load(path) as z:
+            return "n_pieces" in z
+    return path.suffix.lower() in MESHES
+
+
+def sample(folder: Path) -> list[str]:
+    """Three objects made by formula: a box, a cylinder, an L-bracket of two pieces."""
+    from tasks.grasp.shapes import write_samples
+
+    return write_samples(folder)
+
+
+@flow(name="grasp")
+def grasp(params: GraspParams) -> RunSummary:
+    """Synthesise and judge grasps of one object; publish the object, the grasps and a contact sheet."""
+    with recorded("grasp", params) as run:
+        if run.repeated:
+            return run.summary
+        from storage import grasp as layouts
+        from storage.digest import digest_json
+        from tasks.grasp import steps
+        from tasks.grasp.hand import load_hand
+        from tasks.grasp.object import load_object
+
+        hand, source = load_hand(params.hand), run.inputs["source"]
+        thing = steps.read_object(run.use("source")) if source.product_id else load_object(source.uri, scale=params.scale)
+        stored = run.create("object", layouts.object_(thing))
+        about = {"hand": hand.name, "object": thing.name, "seed": params.seed, "test": params.test}
+        grasps = run.create("grasps", layouts.grasps(params.n, hand.joint_names, hand.contact_bodies, params.batch, **about))
+        with cluster():
+            steps.keep_object(thing, stored)
+            steps.grow_all(stored, grasps, params.hand, params.seed)
+            steps.judge_all(stored, grasps, params.hand, steps.evenly(params.n, params.judge), params.test, params.torques)
+        figures = steps.summarise(grasps)
+        run.record(**{k: v for k, v in figures.items() if v is not None})
+        run.report(object=thing.name, hand=hand.name, repairs=list(thing.report))
+        if not source.product_id:
+            run.publish(stored)
+        product = run.publish(grasps)
+        row = layouts.GraspSummary(
+            id=digest_json([product, hand.name])[:16], run_id=run.id, product_id=product, hand=hand.name, object=thing.name,
+            test=params.test, **figures)
+        run.add_rows(row)
+        run.save("grasps.png", steps.sheet(hand, thing, grasps), kind="picture")
+    return run.summary
