@@ -11,7 +11,7 @@ from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
 
-Method = Literal["hyres"]
+Method = Literal["auto", "hyres", "fasthyde", "fasthyin"]
 
 FOLLOWS = ("raw_cube",)
 
@@ -20,14 +20,20 @@ class DenoiseParams(Parameters):
     """Which cube, which method, how."""
 
     source: str = Field(description="file, product URI or product id of a (y, x, band) cube")
-    method: Method = Field("hyres", description="denoising method; see docs/denoise.md")
+    method: Method = Field("auto", description="denoising method; see docs/denoise.md")
     rank: int | None = Field(
         None, ge=1, le=4096, description="number of spectral components to keep; empty: the number of least risk"
+    )
+    robust: bool | None = Field(
+        None,
+        description="mend impulses, dead lines and stripes first; empty: as the method does, auto decides by looking",
+    )
+    options: dict[str, bool | float | str] = Field(
+        default_factory=dict, description="further parameters of the method, see docs/denoise.md"
     )
     tile: int = Field(
         512, ge=1, le=8192, description="edge of a tile's core [px]; small tiles are slower, not different"
     )
-    seed: int = Field(0, ge=0, description="seed of methods that draw random numbers")
 
 
 @flow(name="denoise")
@@ -39,24 +45,34 @@ def denoise(params: DenoiseParams) -> RunSummary:
             return run.summary
         from storage import denoise as layouts
         from tasks.denoise import steps
-        from tasks.denoise.methods import method as find_method
         from tasks.denoise.moments import packed_size
         from tasks.denoise.scene import solve_scene
 
         noisy = run.use("source")
-        method = find_method(params.method, rank=params.rank)
         with cluster():
             bands = steps.choose_bands(noisy)
+            model, diagnosis = steps.look(noisy, bands)
+            method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis)
+            cube = noisy
+            if method.robust:
+                cube, outliers = (
+                    run.create("mended", layouts.mended(noisy)),
+                    run.create("outliers", layouts.outliers(noisy)),
+                )
+                run.record(**steps.tally(steps.mend_scene(noisy, cube, outliers, model), noisy.shape))
             parts = run.create("moments", layouts.moments(noisy, params.tile, packed_size(len(bands))))
-            moments = steps.survey(noisy, parts, bands, params.tile)
-            scene = solve_scene(moments, bands, noisy.shape[:2], method.rank)
+            moments = steps.survey(cube, parts, bands, params.tile, method)
+            scene = method.adapt(solve_scene(moments, bands, noisy.shape[:2], method.rank))
             scores = run.create("scores", layouts.scores(scene.shape, scene.n_component, params.tile))
-            steps.project_scene(noisy, scores, scene)
+            steps.project_scene(cube, scores, scene, method)
             plan = steps.survey_scores(run.create, scores, scene, method)
             expected = method.expected_error(scene, plan)
             clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, scene.sigma, expected))
             removed = steps.restore(noisy, scores, clean, scene, method, plan)
         run.record(**steps.quality(scene, expected, removed))
+        run.report(method=str(method), diagnosis=list(diagnosis.reasons))
         run.publish(clean)
+        if method.robust:
+            run.publish(outliers)
         run.save("quicklook.png", steps.quicklook(noisy, clean, scene.sigma, expected), kind="picture")
     return run.summary

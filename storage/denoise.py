@@ -13,6 +13,9 @@ from storage.stores import open_group
 ARRAYS = ("cube", "valid", "outlier")
 """Variables of a cube's group that are no coordinates."""
 
+STRIP_BYTES = 32 << 20
+"""Size of a strip of columns: its mending needs several times as much [bytes]."""
+
 
 def clean_cube(noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.ndarray, **attrs: Any) -> Layout:
     """A denoised (y, x, band) cube like ``noisy``, its mask, and the noise of each band before and after."""
@@ -31,11 +34,24 @@ def clean_cube(noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.nda
     return Layout("clean_cube", {"cube": described, "valid": valid}, coordinates_of(noisy) | noise, group)
 
 
-def outliers(noisy: Product, edge: int) -> Layout:
-    """Which samples of ``noisy`` no smooth scene with its noise explains: impulses, dead lines, stripes."""
-    cell = (edge, edge, noisy.shape[2])
-    outlier = variable(("y", "x", "band"), noisy.shape, "bool", cell, long_name="sample left out as an outlier")
+def outliers(noisy: Product) -> Layout:
+    """Which samples of ``noisy`` no smooth scene with its noise explains: impulses and dead lines."""
+    outlier = variable(
+        ("y", "x", "band"), noisy.shape, "bool", _strip(noisy), long_name="sample replaced as an outlier"
+    )
     return Layout("outliers", {"outlier": outlier}, coordinates_of(noisy), {"Conventions": "CF-1.11"})
+
+
+def mended(noisy: Product) -> Layout:
+    """Scratch: a float32 cube like ``noisy`` in strips of whole columns, NaN where a pixel has no valid band."""
+    described = variable(("y", "x", "band"), noisy.shape, "float32", _strip(noisy), codec="lz4")
+    return Layout("mended", {"cube": described})
+
+
+def _strip(noisy: Product) -> tuple[int, int, int]:
+    """Whole columns, as many as make `STRIP_BYTES`."""
+    n_y, n_x, n_band = noisy.shape
+    return n_y, max(1, min(n_x, STRIP_BYTES // (4 * n_y * n_band))), n_band
 
 
 def parts(name: str, n_tile: int, shape: Sequence[int], dtype: str) -> Layout:
@@ -55,12 +71,6 @@ def scores(shape: tuple[int, int], n_component: int, edge: int) -> Layout:
     dims, whole = ("y", "x", "component"), (*shape, n_component)
     described = variable(dims, whole, "float32", (edge, edge, n_component), codec="lz4")
     return Layout("scores", {"scores": described})
-
-
-def scratch_cube(name: str, noisy: Product, edge: int) -> Layout:
-    """Scratch: a float32 cube like ``noisy``, NaN where a sample is not to be used."""
-    described = variable(("y", "x", "band"), noisy.shape, "float32", (edge, edge, noisy.shape[2]), codec="lz4")
-    return Layout(name, {"cube": described})
 
 
 def coordinates_of(product: Product) -> dict[str, Coordinate]:

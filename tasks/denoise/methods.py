@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 METHODS = {
+    "auto": "tasks.denoise.automatic:Auto",
     "fasthyde": "tasks.denoise.fasthyde:FastHyDe",
     "fasthyin": "tasks.denoise.fasthyin:FastHyIn",
     "l1hymixde": "tasks.denoise.l1hymixde:L1HyMixDe",

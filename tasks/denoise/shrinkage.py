@@ -9,6 +9,7 @@ import numpy as np
 from tasks.array import wavelet
 from tasks.array.namespace import namespace, to_host
 from tasks.array.tiling import Tile
+from tasks.denoise import wiener
 from tasks.denoise.surface import fill_reach, surface
 
 BINS_PER_SIGMA = 64
@@ -135,20 +136,20 @@ def least_risk(counts: np.ndarray) -> tuple[float, float]:
     return at / BINS_PER_SIGMA, float(risk[at])
 
 
-def shrink(scores: Any, tile: Tile, gaps: bool, shrinkage: Shrinkage) -> Any:
+def shrink(scores: Any, tile: Tile, gaps: bool, shrinkage: Shrinkage, refine: bool = False) -> Any:
     """Scores (y, x, component) of the core of ``tile``, denoised; only the kept components.
 
-    ``scores`` is the tile's ``read`` block with `halo_for` pixels of halo.
+    ``scores`` is the tile's ``read`` block with `halo_for` pixels of halo, and `wiener.REACH` more to ``refine``.
     """
     xp = namespace(scores)
     shape = (tile.shape[0], tile.shape[1])
-    n_levels, halo = levels_for(shape), halo_for(shape, gaps)
+    n_levels, halo = levels_for(shape), halo_for(shape, gaps) + refine * wiener.REACH
     images, _ = surface(scores[..., : shrinkage.rank], tile, halo)
-    core = (slice(None), *(slice(halo, n - halo) for n in images.shape[1:]))
+    core = (0, *(slice(halo, n - halo) for n in images.shape[1:]))
     out = xp.empty((*(c.stop - c.start for c in tile.core[:2]), shrinkage.rank), xp.float32)
     for component, image in enumerate(images):
         smooth = _shrunk(image[None], n_levels, shrinkage.thresholds[component])
-        out[..., component] = smooth[core][0]
+        out[..., component] = (wiener.refined(image[None], smooth) if refine else smooth)[core]
     return out
 
 

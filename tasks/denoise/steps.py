@@ -1,6 +1,7 @@
 """The stages of denoising: three passes over tiles, as `tasks.denoise.streaming` lays them out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from operator import add
 from typing import Any
 
@@ -12,9 +13,13 @@ from storage.product import Product
 from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Tile, tiles
+from tasks.denoise.automatic import Auto, Diagnosis, diagnose
 from tasks.denoise.checks import usable_bands
+from tasks.denoise.methods import method as find_method
 from tasks.denoise.moments import Moments, measure, merge, packed, unpacked
 from tasks.denoise.quicklook import Look, draw
+from tasks.denoise.robust import RobustModel, fit_robust, mend
+from tasks.denoise.sample import sample_lines
 from tasks.denoise.scene import SceneModel
 from tasks.denoise.scores import project
 from tasks.denoise.streaming import ScoreMethod
@@ -39,31 +44,72 @@ def count_valid(tile: Tile, noisy: Product) -> list[int]:
 
 
 @task
-def survey(noisy: Product, parts: Product, bands: np.ndarray, edge: int) -> Moments:
+def look(noisy: Product, bands: np.ndarray) -> tuple[RobustModel, Diagnosis]:
+    """Pass 0, first half: fit the robust model to a sample of the scene and say what kind of noise it has."""
+    rows, columns = sample_lines(noisy.shape[:2])
+    groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    blocks = [read_block(noisy, (slice(0, noisy.shape[0]), slice(g[0], g[-1] + 1))) for g in groups]
+    sample = np.concatenate([block[rows] for block, _ in blocks], axis=1)
+    marks = np.concatenate([np.ones_like(b[rows], bool) if v is None else v[rows] for b, v in blocks], axis=1)
+    valid = None if marks.all() else marks
+    model = fit_robust(sample, valid, bands)
+    return model, diagnose(sample, valid, model)
+
+
+def choose(name: str, rank: int | None, robust: bool | None, options: dict[str, Any], found: Diagnosis) -> ScoreMethod:
+    """The method to run: the one named, or what the diagnosis asks for; ``robust`` overrides either."""
+    method = find_method(name, **({"rank": rank} if rank is not None else {}), **options)
+    method = method.choose(found) if isinstance(method, Auto) else method
+    return method if robust is None else replace(method, robust=robust)
+
+
+@task
+def mend_scene(noisy: Product, mended: Product, outliers: Product, model: RobustModel) -> StageReport:
+    """Pass 0, second half: outliers and stripes mended, strip of columns by strip of columns."""
+    return run_stage(mend_tile, _plan(mended, mended.grid), noisy, mended, outliers, model, splits=False)
+
+
+def mend_tile(tile: Tile, noisy: Product, mended: Product, outliers: Product, model: RobustModel) -> dict:
+    """Mend one strip of whole columns."""
+    block, valid = read_block(noisy, tile.core)
+    found = mend(to_device(block), None if valid is None else to_device(valid), model)
+    region = (*tile.core, slice(0, block.shape[2]))
+    mended.write(region, to_host(found.cube))
+    outliers.write(region, to_host(found.outlier))
+    return {
+        "outliers": int(found.outlier.sum()),
+        "striped": int((found.offset != 0).sum()),
+        "dead": int(found.dead.sum()),
+        "rare": int(found.rare.sum()),
+    }
+
+
+@task
+def survey(cube: Product, parts: Product, bands: np.ndarray, edge: int, method: ScoreMethod) -> Moments:
     """Pass 1: the moments of the whole scene."""
-    plan = _plan(noisy, (edge, edge))
-    run_stage(survey_tile, plan, noisy, parts, bands, _columns(plan), splits=False)
+    plan = _plan(cube, (edge, edge))
+    run_stage(survey_tile, plan, cube, parts, bands, method, _columns(plan), splits=False)
     return tree_reduce([unpacked(part, len(bands)) for part in parts.read()], merge)
 
 
-def survey_tile(tile: Tile, noisy: Product, parts: Product, bands: np.ndarray, columns: int) -> dict:
+def survey_tile(
+    tile: Tile, cube: Product, parts: Product, bands: np.ndarray, method: ScoreMethod, columns: int
+) -> dict:
     """The moments of one tile."""
-    block, valid = read_block(noisy, tile.core)
-    found = measure(to_device(block), None if valid is None else to_device(valid), bands)
+    found = measure(*_encoded(cube, tile, method), bands)
     _write_part(parts, tile, columns, packed(found))
     return {"valid": int(found.seen.sum())}
 
 
 @task
-def project_scene(noisy: Product, scores: Product, scene: SceneModel) -> StageReport:
+def project_scene(cube: Product, scores: Product, scene: SceneModel, method: ScoreMethod) -> StageReport:
     """Pass 2: the scores of every pixel."""
-    return run_stage(project_tile, _plan(scores, scores.grid), noisy, scores, scene)
+    return run_stage(project_tile, _plan(scores, scores.grid), cube, scores, scene, method)
 
 
-def project_tile(tile: Tile, noisy: Product, scores: Product, scene: SceneModel) -> dict:
+def project_tile(tile: Tile, cube: Product, scores: Product, scene: SceneModel, method: ScoreMethod) -> dict:
     """The scores of one tile."""
-    block, valid = read_block(noisy, tile.core)
-    found = project(to_device(block), None if valid is None else to_device(valid), scene)
+    found = project(*_encoded(cube, tile, method), scene)
     scores.write((*tile.core, slice(0, scene.n_component)), to_host(found))
     return {}
 
@@ -122,7 +168,7 @@ def restore_tile(
     Safe to repeat: a second run rewrites the same region with the same values.
     """
     found = method.restore(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
-    values = to_host(found)
+    values = to_host(method.decode(found))
     block, valid = read_block(noisy, tile.core)
     values[..., ~scene.used] = block[..., ~scene.used]
     region = (*tile.core, slice(0, values.shape[2]))
@@ -158,6 +204,13 @@ def read_block(cube: Product, core: tuple[slice, ...]) -> tuple[np.ndarray, np.n
     return np.where(valid, block, np.float32(0)), valid
 
 
+def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:
+    """A tile's values as the method wants them, and the mask, on the device."""
+    block, valid = read_block(cube, tile.core)
+    marks = None if valid is None else to_device(valid)
+    return method.encode(to_device(block), marks), marks
+
+
 def _plan(product: Product, cell: Sequence[int], halo: int = 0) -> list[Tile]:
     return tiles(product.shape[:2], cell[:2], halo)
 
@@ -169,6 +222,13 @@ def _columns(plan: Sequence[Tile]) -> int:
 def _write_part(parts: Product, tile: Tile, columns: int, part: np.ndarray) -> None:
     number = tile.index[0] * columns + tile.index[1]
     parts.write((slice(number, number + 1), *(slice(0, n) for n in part.shape)), part[None])
+
+
+def tally(report: StageReport, shape: tuple[int, ...]) -> dict[str, float]:
+    """Fractions of samples, columns and pixels that the front end touched."""
+    n_y, n_x, n_band = shape
+    wholes = {"outliers": n_y * n_x * n_band, "striped": n_x * n_band, "dead": n_x * n_band, "rare": n_y * n_x}
+    return {f"{key}_fraction": sum(r[key] for r in report.records) / whole for key, whole in wholes.items()}
 
 
 def quality(scene: SceneModel, expected: np.ndarray, removed: dict[str, np.ndarray]) -> dict[str, Any]:

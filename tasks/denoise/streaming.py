@@ -3,6 +3,7 @@
 What `steps.py` maps over tiles, in order; everything between two passes happens once, on the host::
 
     bands   = usable_bands(seen)                        # which bands to use, from the number of valid samples of each
+    pass 0    mend(strip of whole columns, valid, robust.fit_robust(sample, ...))   only where method.robust
     pass 1    measure(block, valid, bands)              core only                      -> Moments
               moments = tree_reduce(parts, merge)       in tile order
               scene   = solve_scene(moments, bands, shape, method.rank)
@@ -17,7 +18,7 @@ Blocks hold zero where a sample is not valid (`checks.checked_cube`); scores hol
 """
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,54 +27,70 @@ from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Tile, tiles
 from tasks.denoise.checks import usable_bands
 from tasks.denoise.moments import Moments, measure, merge
+from tasks.denoise.robust import RobustModel, fit_robust, mend
+from tasks.denoise.sample import sample_lines
 from tasks.denoise.scene import SceneModel, solve_scene
-from tasks.denoise.scores import project
+from tasks.denoise.scores import band_error, project
 
 STRIP = 1 << 22
 """Samples that are turned into float64 or spectra at a time: bounds the memory besides cube and result."""
 
+COLUMNS = 16
+"""Columns that are mended at a time."""
 
-class ScoreMethod(Protocol):
-    """A method whose spatial work happens on score images."""
 
-    @property
-    def rank(self) -> int | None:
-        """Number of components, or None to find it."""
-        ...
+class ScoreMethod:
+    """A method whose spatial work happens on score images; what a method does not say, it does not do."""
 
-    @property
-    def rounds(self) -> int:
-        """How many times the scores are surveyed."""
-        ...
+    rank: int | None = None
+    """Number of components, or None to find it."""
+    robust: bool = False
+    """Whether outliers and stripes are mended first."""
+    equal_noise: bool = False
+    """Whether all bands share one noise."""
+    rounds: ClassVar[int] = 0
+    """How many times the scores are surveyed."""
 
-    def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
-        """Shape of what `survey` returns."""
-        ...
+    def encode(self, block: Any, valid: Any) -> Any:  # noqa: ARG002
+        """Values whose noise does not depend on the signal; applied before any sum over pixels."""
+        return block
+
+    def decode(self, clean: Any) -> Any:
+        """Denoised values of `encode` back in the cube's unit."""
+        return clean
+
+    def adapt(self, scene: SceneModel) -> SceneModel:
+        """The scene in the components that the method wants."""
+        return scene
 
     def halo(self, scene: SceneModel) -> int:
         """Pixels of scores needed around a core."""
-        ...
+        raise NotImplementedError
 
-    def survey(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> np.ndarray:
+    def part_shape(self, scene: SceneModel) -> tuple[int, ...]:  # noqa: ARG002
+        """Shape of what `survey` returns."""
+        return (0,)
+
+    def survey(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any = None) -> np.ndarray:
         """This tile's part of what `solve` needs; parts add up."""
-        ...
+        raise NotImplementedError
 
-    def solve(self, parts: np.ndarray, scene: SceneModel, plan: Any) -> Any:
+    def solve(self, parts: np.ndarray, scene: SceneModel, plan: Any = None) -> Any:
         """What all tiles must share, from the sum of the parts and the plan of the round before."""
-        ...
+        raise NotImplementedError
 
-    def expected_error(self, scene: SceneModel, plan: Any) -> np.ndarray:
-        """Expected root mean square error of each band of the result, in the unit of the cube."""
-        ...
+    def expected_error(self, scene: SceneModel, plan: Any) -> np.ndarray:  # noqa: ARG002
+        """Expected root mean square error of each band; by default what the projection alone would leave."""
+        return band_error(scene, np.ones(scene.n_component))
 
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> Any:
         """The denoised core (y, x, band) of a tile."""
-        ...
+        raise NotImplementedError
 
 
 def survey_cube(cube: Any, valid: Any, rank: int | None = None, equal_noise: bool = False) -> SceneModel:
     """Pass 1 over a cube in memory, strip by strip."""
-    bands = usable_bands(_seen(cube, valid))
+    bands = bands_of(cube, valid)
     parts = [measure(cube[s], None if valid is None else valid[s], bands) for s in strips(cube.shape)]
     moments: Moments = tree_reduce(parts, merge)
     return solve_scene(moments, bands, cube.shape[:2], rank, equal_noise)
@@ -88,15 +105,45 @@ def project_cube(cube: Any, valid: Any, scene: SceneModel) -> Any:
     return scores
 
 
-def denoise_cube(method: ScoreMethod, cube: Any, valid: Any) -> Any:
-    """All passes over a checked cube in memory, as one tile."""
-    scene = survey_cube(cube, valid, method.rank, getattr(method, "equal_noise", False))
+def denoise_cube(method: ScoreMethod, cube: Any, valid: Any, model: RobustModel | None = None) -> Any:
+    """All passes over a checked cube in memory, as one tile; ``model`` where it was fitted already."""
+    if method.robust:
+        cube, valid = mend_cube(cube, valid, model)
+    scene = method.adapt(survey_cube(cube, valid, method.rank, method.equal_noise))
     scores = project_cube(cube, valid, scene)
-    (tile,) = tiles(cube.shape[:2], cube.shape[:2], method.halo(scene))
+    del cube, valid
+    (tile,) = tiles(scene.shape, scene.shape, method.halo(scene))
     plan = None
     for _ in range(method.rounds):
         plan = method.solve(method.survey(scores, tile, scene, plan), scene, plan)
     return method.restore(scores, tile, scene, plan)
+
+
+def mend_cube(cube: Any, valid: Any, model: RobustModel | None = None) -> tuple[Any, Any]:
+    """Pass 0 over a cube in memory: outliers and stripes mended; what remains is valid wherever a pixel has any band."""
+    xp = namespace(cube)
+    model = model or fit_robust(*sample_of(cube, valid), bands_of(cube, valid))
+    mended = xp.empty_like(cube)
+    for start in range(0, cube.shape[1], COLUMNS):
+        part = (slice(None), slice(start, start + COLUMNS))
+        mended[part] = mend(cube[part], None if valid is None else valid[part], model).cube
+    finite = xp.isfinite(mended[..., 0])
+    if bool(finite.all()):
+        return mended, None
+    mended[~finite] = 0
+    return mended, xp.broadcast_to(finite[..., None], cube.shape)
+
+
+def sample_of(cube: Any, valid: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """The sample of a cube in memory, on the host, and which of it is valid."""
+    rows, columns = sample_lines(cube.shape[:2])
+    part = tuple(namespace(cube).asarray(lines) for lines in np.ix_(rows, columns))
+    return to_host(cube[part]), None if valid is None else to_host(valid[part])
+
+
+def bands_of(cube: Any, valid: Any) -> np.ndarray:
+    """The bands of a cube in memory that can be used."""
+    return usable_bands(_seen(cube, valid))
 
 
 def strips(shape: tuple[int, ...]) -> Iterator[slice]:

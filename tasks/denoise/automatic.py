@@ -1,0 +1,117 @@
+"""``auto``: look at a sample, say what kind of noise it has, and choose the method that fits."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tasks.denoise.hyres import HyRes
+from tasks.denoise.robust import RobustModel, fit_robust, fitted, mend
+from tasks.denoise.streaming import ScoreMethod, bands_of, denoise_cube, sample_of
+
+OUTLIERS = 5e-4
+"""Share of outliers above which the front end is used; Gaussian noise shows 6e-5."""
+COLUMNS = 1e-3
+"""Share of columns with an offset, or dead, above which the front end is used; noise alone shows 6e-5."""
+UNEQUAL = 1.3
+"""Largest over typical noise of a band above which bands count as unequal."""
+DEPENDENT = 0.05
+"""Correlation of the residual's magnitude with the signal above which noise counts as signal-dependent."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What kind of noise a scene has, in numbers and in sentences."""
+
+    outlier_fraction: float
+    stripe_fraction: float
+    dead_fraction: float
+    rare_fraction: float
+    noise_ratio: float
+    signal_dependence: float
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def mixed(self) -> bool:
+        """Whether there is more than Gaussian noise."""
+        return self.outlier_fraction > OUTLIERS or self.stripe_fraction > COLUMNS or self.dead_fraction > 0
+
+
+def diagnose(sample: Any, valid: Any, model: RobustModel) -> Diagnosis:
+    """Measure the kinds of noise in a sample.
+
+    Parameters
+    ----------
+    sample : (y, x, band) float32 array
+        Pieces of columns, as `tasks.denoise.sample` chooses them.
+    valid : (y, x, band) bool array or None
+    model : RobustModel
+        Fitted to the sample.
+    """
+    mended = mend(sample, valid, model)
+    used = model.used
+    sigma = model.sigma[used]
+    found = Diagnosis(
+        outlier_fraction=float((mended.outlier & ~mended.dead)[..., used].mean()),
+        stripe_fraction=float((mended.offset != 0)[:, used].mean()),
+        dead_fraction=float(mended.dead[:, used].mean()),
+        rare_fraction=float(mended.rare.mean()),
+        noise_ratio=float(np.quantile(sigma, 0.95) / np.median(sigma)),
+        signal_dependence=_signal_dependence(mended, model),
+    )
+    return Diagnosis(**{**vars(found), "reasons": tuple(_sentences(found))})
+
+
+def _signal_dependence(mended: Any, model: RobustModel) -> float:
+    """Median over bands of the correlation between the residual's magnitude and the signal."""
+    cube = np.nan_to_num(mended.cube)[..., model.used]
+    fit = fitted(cube, model)
+    away = np.abs(cube - fit).reshape(-1, cube.shape[-1])
+    level = fit.reshape(away.shape)
+    away, level = away - away.mean(0), level - level.mean(0)
+    scale = np.sqrt((away**2).sum(0) * (level**2).sum(0))
+    return float(np.median((away * level).sum(0) / np.maximum(scale, 1e-30)))
+
+
+def _sentences(found: Diagnosis) -> list[str]:
+    """What was found, in the order in which it matters."""
+    out = []
+    if found.outlier_fraction > OUTLIERS:
+        out.append(f"{found.outlier_fraction:.2%} of the samples are impulses or other outliers")
+    if found.dead_fraction:
+        out.append(f"{found.dead_fraction:.2%} of the columns are dead in their band")
+    if found.stripe_fraction > COLUMNS:
+        out.append(f"{found.stripe_fraction:.2%} of the columns carry an offset in their band (stripes)")
+    if found.rare_fraction:
+        out.append(f"{found.rare_fraction:.2%} of the pixels are unlike the rest of the scene and are kept as they are")
+    unequal = found.noise_ratio > UNEQUAL
+    out.append("the noise differs between bands" if unequal else "the noise is much the same in all bands")
+    if found.signal_dependence > DEPENDENT:
+        out.append("the noise grows with the signal; fasthyde with noise=poisson stabilises photon counts")
+    return out
+
+
+@dataclass(frozen=True)
+class Auto(ScoreMethod):
+    """HyRes with its second look; after the robust front end where a sample of the scene shows more than Gaussian noise.
+
+    ``rank``: number of components; by default the one of least estimated risk.
+    """
+
+    rank: int | None = None
+
+    def choose(self, diagnosis: Diagnosis) -> HyRes:
+        """The method for this noise."""
+        return HyRes(self.rank, refine=True, robust=diagnosis.mixed)
+
+    def denoise(self, cube: Any, valid: Any) -> Any:
+        """A checked cube in memory, denoised."""
+        model, diagnosis = diagnose_cube(cube, valid)
+        return denoise_cube(self.choose(diagnosis), cube, valid, model)
+
+
+def diagnose_cube(cube: Any, valid: Any) -> tuple[RobustModel, Diagnosis]:
+    """The robust model and the diagnosis of a cube in memory."""
+    sample, marks = sample_of(cube, valid)
+    model = fit_robust(sample, marks, bands_of(cube, valid))
+    return model, diagnose(sample, marks, model)
