@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from pydantic import Field
@@ -14,6 +14,9 @@ from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.sources import readable_path
 from storage.summary import RunSummary
+
+if TYPE_CHECKING:
+    from tasks.ingest import Source
 
 
 class IngestParams(Parameters):
@@ -32,11 +35,22 @@ class IngestParams(Parameters):
     tile: int = Field(256, ge=1, le=8192, description="edge of a tile [px]; made smaller where a tile would pass 64 MB")
 
     def inputs(self) -> dict[str, list[str]]:
-        """The file and all that belong to it (an ENVI image and its header)."""
+        """The file and all that belong to it (an ENVI image and its header).
+
+        The header is read here already, so that a file which cannot be used is refused before a run begins.
+        """
         from tasks.ingest import files_of
 
         readable_path(self.source)  # before any byte is read: an error would quote the file's beginning
+        self.opened()
         return {"source": [str(path) for path in files_of(self.source)]}
+
+    def opened(self) -> "Source":
+        """The cube, with what the parameters put right."""
+        from tasks.ingest import open_source
+
+        source = open_source(self.source, self.variable)
+        return source.corrected(self.axes, self.scale, self.offset, self.nodata)
 
 
 def accepts(path: Path) -> bool:
@@ -74,11 +88,9 @@ def ingest(params: IngestParams) -> RunSummary:
         if run.repeated:
             return run.summary
         from storage import ingest as layouts
-        from tasks.ingest import open_source
         from tasks.ingest.steps import copy_cube
 
-        source = open_source(params.source, params.variable)
-        source = source.corrected(params.axes, params.scale, params.offset, params.nodata)
+        source = params.opened()
         header = source.header
         described = getattr(layouts, header.kind)(header, params.tile, source_format=header.format)
         cube = run.create(header.kind, described)

@@ -62,11 +62,16 @@ class Source:
         """
         try:
             return self._read(region)
-        except (Unreadable, OSError, MemoryError):
+        except (Unreadable, MemoryError):
             raise
         except Exception as error:
+            if (
+                isinstance(error, OSError) and error.errno is not None
+            ):  # libraries leave it out when the format is wrong
+                raise
             cause = " ".join(str(error).split())[:200] or type(error).__name__
-            raise Unreadable(f"the {self.header.format} file breaks off at {region}: {cause}; copy it again") from error
+            place = ", ".join(f"{d} {s.start}:{s.stop}" for d, s in zip(self.header.dims, region, strict=True))
+            raise Unreadable(f"the {self.header.format} file breaks off at {place}: {cause}; copy it again") from error
 
     def _read(self, region: Region) -> tuple[np.ndarray, np.ndarray]:
         dims = self.header.dims

@@ -7,6 +7,8 @@ from rasterio.transform import from_origin
 
 from tasks.ingest import Unreadable, open_source
 
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # rasterio's own use of affine
+
 
 @pytest.fixture
 def write_tiff(tmp_path):
