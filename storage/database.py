@@ -15,9 +15,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, DateTime, Engine, Text, TypeDecorator, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Double,
+    Engine,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError as SqlDatabaseError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from storage.errors import DatabaseBusyError, DatabaseError
@@ -69,6 +82,8 @@ class PlainText(TypeDecorator[Any]):
 class Base(DeclarativeBase):
     """Parent of every table."""
 
+    type_annotation_map = {float: Double}  # noqa: RUF012 - SQLAlchemy's own name
+
 
 def now() -> datetime:
     """This moment, in UTC."""
@@ -88,7 +103,7 @@ def engine(url: str | None = None) -> Engine:
     with _lock:
         if url not in _engines:
             made = connect(url)
-            if schema_version(made) != newest_version():
+            if not newest_version() <= schema_version(made):
                 patiently(lambda: migrate(url))
             _engines[url] = made
         return _engines[url]
@@ -147,7 +162,9 @@ def _one_sentence() -> Iterator[None]:
     """Say what is wrong with the database; tell what may pass from what will not."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except DBAPIError as error:
+        if not (isinstance(error, (OperationalError, InterfaceError)) or type(error) is SqlDatabaseError):
+            raise  # a mistake of ours, or a row that is there already
         said = str(error.orig).strip().splitlines()[0]
         if _may_pass(error):
             raise DatabaseBusyError(
@@ -166,10 +183,14 @@ def _may_pass(error: DBAPIError) -> bool:
 
 def patiently(action: "Callable[[], T]", *, seconds: float = 120.0) -> "T":
     """Repeat ``action`` while the database is locked or restarting; give up after ``seconds``."""
-    deadline, pause = time.monotonic() + seconds, 0.1
+    deadline, pause, met = time.monotonic() + seconds, 0.1, False
     while True:
         try:
             return action()
+        except IntegrityError:  # two processes added the same row (an environment); the second look finds it
+            if met:
+                raise
+            met = True
         except DatabaseBusyError:
             if time.monotonic() > deadline:
                 raise
@@ -178,10 +199,12 @@ def patiently(action: "Callable[[], T]", *, seconds: float = 120.0) -> "T":
 
 
 def newest_version() -> set[str]:
-    """The revisions that no other revision follows, read from the migration files (Alembic itself takes long to import)."""
-    found = [p.read_text(encoding="utf-8") for p in (MIGRATIONS / "versions").glob("*.py")]
-    revisions = {m for t in found for m in re.findall(r'^revision = "(\w+)"', t, re.M)}
-    return revisions - {m for t in found for m in re.findall(r'^down_revision = "(\w+)"', t, re.M)}
+    """The revisions that no other follows or depends on, read from the migration files (Alembic itself takes long to import)."""
+    found = "\n".join(p.read_text(encoding="utf-8") for p in (MIGRATIONS / "versions").glob("*.py"))
+    below = re.findall(r"^(?:down_revision|depends_on)\b.*?=(.*)", found, re.M)
+    return set(re.findall(r'^revision\b.*?= ["\'](\w+)', found, re.M)) - {
+        name for line in below for name in re.findall(r"\w+", line)
+    }
 
 
 def schema_version(made: Engine) -> set[str]:

@@ -6,15 +6,17 @@ from tasks.array.tiling import Tile
 
 MAX_PIECES = 64
 TRIES = 3
+DEADLY_TRIES = 4
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at one tile, computed in ``pieces``."""
+    """One try at one tile, computed in ``pieces``; ``alone`` once a worker died while it had this tile."""
 
     tile: Tile
     number: int = 1
     pieces: int = 1
+    alone: bool = False
 
     def after(
         self, error: BaseException, *, splits: bool, lasting: tuple[type[BaseException], ...]
@@ -22,11 +24,18 @@ class Attempt:
         """Smaller pieces after memory ran out; the same again after what may pass; None when neither helps."""
         if is_memory(error) and splits and self.pieces < MAX_PIECES:
             return replace(self, pieces=2 * self.pieces)
+        if killed_its_worker(error):
+            return self._after_death(splits)
         if isinstance(error, lasting) or self.number >= TRIES:
             return None
-        # A worker that used too much is killed, and so is one that a poisonous tile crashes: try a few times, ever smaller.
-        smaller = 4 * self.pieces if killed_its_worker(error) and splits else self.pieces
-        return replace(self, number=self.number + 1, pieces=min(MAX_PIECES, smaller))
+        return replace(self, number=self.number + 1)
+
+    def _after_death(self, splits: bool) -> "Attempt | None":
+        """Alone as it is, since another tile on the same worker may have done it; then alone and ever smaller."""
+        if self.number >= DEADLY_TRIES:
+            return None
+        pieces = 4 * self.pieces if self.alone and splits else self.pieces
+        return replace(self, number=self.number + 1, pieces=min(MAX_PIECES, pieces), alone=True)
 
 
 def is_memory(error: BaseException) -> bool:

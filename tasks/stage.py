@@ -105,12 +105,14 @@ def _do(
     ledger: Ledger | None,
     splits: bool,
 ) -> None:
-    waiting = [Attempt(tile) for tile in reversed(missing)]
+    waiting, suspects = [Attempt(tile) for tile in reversed(missing)], []
     executor = _executor(step, args)
     try:
-        while waiting or executor.busy:
+        while waiting or suspects or executor.busy:
             while waiting and executor.has_room:
                 executor.submit(waiting.pop())
+            if not executor.busy:
+                executor.submit(suspects.pop())
             attempt, result = executor.next()
             key = label(attempt.tile)
             if isinstance(result, TileDone):
@@ -122,7 +124,7 @@ def _do(
                 course.split += again.pieces > attempt.pieces
                 course.retried += again.number > attempt.number
                 log.warning("%s: tile %s is tried again in %d pieces after %r", name, key, again.pieces, result)
-                waiting.append(again)
+                (suspects if again.alone else waiting).append(again)
             else:
                 course.failed[key] = result
                 log.error("%s: tile %s failed for good: %s", name, key, result)
@@ -296,8 +298,10 @@ class _OnCluster:
         attempt = self.flying.pop(future)
         if future.status == "cancelled":
             return attempt, ConnectionError("the Dask scheduler lost this tile")
-        error = future.exception()
-        return attempt, error if error is not None else future.result()
+        try:
+            return attempt, future.result()
+        except Exception as error:  # noqa: BLE001 - as above; a finished tile's record may also be lost with its worker
+            return attempt, error
 
     def close(self) -> None:
         with suppress(Exception):  # the cluster may be gone already; there is then nothing to cancel

@@ -123,7 +123,7 @@ def test_a_tile_that_kills_workers_gets_smaller_and_is_given_up():
     while attempt:
         seen.append((attempt.number, attempt.pieces))
         attempt = attempt.after(killed, splits=True, lasting=())
-    assert seen == [(1, 1), (2, 4), (3, 16)]
+    assert seen == [(1, 1), (2, 1), (3, 4), (4, 16)]
 
 
 def test_pieces_have_an_end():

@@ -86,6 +86,13 @@ def night(home, forks, database_url):
     dispose_engines()
 
 
+@pytest.fixture
+def local_night(home, forks):
+    """The same on SQLite alone, where it does not matter which database it is."""
+    yield Night(home, f"sqlite:///{home / 'nightloom.db'}", forks)
+    dispose_engines()
+
+
 @pytest.fixture(scope="session")
 def undisturbed(forks, tmp_path_factory, _empty_sqlite):
     """The shards and the total of runs that nobody disturbed, by number of tiles along an edge."""

@@ -148,19 +148,24 @@ def fill(tile, square, sums, delay):
     noise = np.random.default_rng([7, *tile.index]).normal(size=[s.stop - s.start for s in tile.core])
     values = noise + sums.read().sum()
     square.write(tile.core, values)
-    note(tile)
+    note(tile, square)
     return {"sum": float(values.sum())}
 
 
-def note(tile) -> None:
+def home_of(product) -> Path:
+    """The home a product lies in: the workers of a cluster may serve several."""
+    return Path(product.uri.split("/store/")[0]) if "://" not in product.uri else Path(os.environ["NIGHTLOOM_HOME"])
+
+
+def note(tile, product) -> None:
     """Leave a trace of every computed tile, to count them across processes."""
-    with Path(os.environ["NIGHTLOOM_HOME"], "computed.log").open("a") as file:
+    with (home_of(product) / "computed.log").open("a") as file:
         file.write(json.dumps({"tile": tile.index, "pid": os.getpid()}) + "\n")
 
 
 def kill_worker_once(tile, square, sums, delay):
     """The first worker that meets tile (1, 1) dies of it."""
-    mark = Path(os.environ["NIGHTLOOM_HOME"], "killed")
+    mark = home_of(square) / "killed"
     if tile.index == (1, 1) and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), 9)

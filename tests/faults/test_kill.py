@@ -36,9 +36,18 @@ AFTER_PUBLICATION = ("committed", "forgotten", "discarded", "returned")
 
 
 @pytest.mark.parametrize("death", DEATHS, ids=lambda d: f"{d.when}-{d.point}-{d.call}")
-def test_a_death_at_each_point_of_a_run(night, undisturbed, death, request):
-    if "postgresql" in request.node.name and death.point not in ("released", "committed"):
-        pytest.skip("which database it is plays no part here")
+def test_a_death_at_each_point_of_a_run(local_night, undisturbed, death):
+    die_and_resume(local_night, undisturbed, death)
+
+
+@pytest.mark.parametrize(
+    "death", [Death("written", "before", 7), Death("released"), Death("committed")], ids=lambda d: d.point
+)
+def test_a_death_on_either_database(night, undisturbed, death):
+    die_and_resume(night, undisturbed, death)
+
+
+def die_and_resume(night, undisturbed, death):
     assert night.run(death=death) == 9
     before = len(night.computed())
     assert night.run() == 0
@@ -62,24 +71,24 @@ def has_row(death: Death) -> bool:
     return death not in (Death("lease"), Death("row", "before"))
 
 
-def test_two_deaths_and_a_third_try(night, undisturbed):
-    assert night.run(death=Death("written", call=10)) == 9
-    assert night.run(death=Death("released")) == 9
-    assert night.run() == 0
-    assert night.content() == undisturbed(5)[0]
-    assert night.statuses() == ["interrupted", "interrupted", "completed"]
-    assert len(night.computed()) == 25
+def test_two_deaths_and_a_third_try(local_night, undisturbed):
+    assert local_night.run(death=Death("written", call=10)) == 9
+    assert local_night.run(death=Death("released")) == 9
+    assert local_night.run() == 0
+    assert local_night.content() == undisturbed(5)[0]
+    assert local_night.statuses() == ["interrupted", "interrupted", "completed"]
+    assert len(local_night.computed()) == 25
 
 
-def test_kill_9_from_outside_in_the_middle_of_a_stage(night, undisturbed):
-    kill_at_random(night, undisturbed, random.Random(1), n=5, deaths=2)
+def test_kill_9_from_outside_in_the_middle_of_a_stage(local_night, undisturbed):
+    kill_at_random(local_night, undisturbed, random.Random(1), n=5, deaths=2)
 
 
 @pytest.mark.faults_long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(20))
-def test_many_kills_at_random_moments(night, undisturbed, seed):
-    kill_at_random(night, undisturbed, random.Random(seed), n=8, deaths=6)
+def test_many_kills_at_random_moments(local_night, undisturbed, seed):
+    kill_at_random(local_night, undisturbed, random.Random(seed), n=8, deaths=6)
 
 
 def kill_at_random(night, undisturbed, chance, *, n, deaths):
@@ -102,18 +111,18 @@ def kill_at_random(night, undisturbed, chance, *, n, deaths):
     assert night.leftovers() == []
 
 
-def test_a_request_to_end_leaves_a_cancelled_run_and_no_staging_in_the_way(night, undisturbed):
-    process = night.start(delay=0.03)
-    wait_for(lambda: len(night.computed()) > 2)
+def test_a_request_to_end_leaves_a_cancelled_run_and_no_staging_in_the_way(local_night, undisturbed):
+    process = local_night.start(delay=0.03)
+    wait_for(lambda: len(local_night.computed()) > 2)
     os.kill(process.pid, signal.SIGTERM)
     process.join(30)
     assert process.exitcode == 1
-    assert night.statuses() == ["cancelled"]
-    done = len(night.computed())
-    assert night.run(delay=0.03) == 0
-    assert night.statuses() == ["cancelled", "completed"]
-    assert night.content() == undisturbed(5)[0]
-    assert len(night.computed()) <= 25 + 1
+    assert local_night.statuses() == ["cancelled"]
+    done = len(local_night.computed())
+    assert local_night.run(delay=0.03) == 0
+    assert local_night.statuses() == ["cancelled", "completed"]
+    assert local_night.content() == undisturbed(5)[0]
+    assert len(local_night.computed()) <= 25 + 1
     assert done >= 3
 
 
