@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, exists, func, literal, or_, select
+from sqlalchemy import case, func, literal, or_, select
 from sqlalchemy.orm import selectinload
 
 from storage.database import Base, engine, session
@@ -126,12 +126,13 @@ def run_field(name: str) -> Compare:
     """A column of ``run``, ``metric.<key>``, ``params.<name>`` or ``product.<column>``."""
     kind, _, rest = name.partition(".")
     if kind == "metric" and rest:
-        return lambda op, value: exists().where(
-            Metric.run_id == Run.id, Metric.key == rest, compare(Metric.value, op, value)
+        # IN, not EXISTS: SQLite would walk the metric's index once per run.
+        return lambda op, value: Run.id.in_(
+            select(Metric.run_id).where(Metric.key == rest, compare(Metric.value, op, value))
         )
     if kind == "product" and rest:
         field = _column_field(ProductRow, rest)
-        return lambda op, value: exists().where(ProductRow.run_id == Run.id, field(op, value))
+        return lambda op, value: Run.id.in_(select(ProductRow.run_id).where(field(op, value)))
     if kind == "params" and rest:
         return lambda op, value: compare(_json(Run.params, rest.split("."), value), op, value)
     return _column_field(Run, "id" if name == "run" else name)

@@ -86,7 +86,7 @@ def product(product_id: str) -> dict[str, Any]:
         "parents": [nodes[p] for p, c in edges if c == row["id"] and p in nodes],
         "children": [nodes[c] for p, c in edges if p == row["id"] and c in nodes],
         "pictures": beside,
-        "arrays": pictures.arrays(row["uri"]) if row["uri"].endswith(".zarr") else [],
+        "arrays": pictures.arrays(row["uri"]),
     }
 
 

@@ -29,8 +29,12 @@ TYPES = {
 
 def arrays(uri: str) -> list[dict[str, Any]]:
     """The arrays of a product that can be looked at: name, dims, shape, unit, and which two axes make the picture."""
+    try:
+        group = open_group(uri)
+    except FileNotFoundError:  # a file product, or one whose bytes somebody removed by hand
+        return []
     found = []
-    for name, array in sorted(open_group(uri).arrays()):
+    for name, array in sorted(group.arrays()):
         dims = tuple(array.metadata.dimension_names or (f"axis{i}" for i in range(array.ndim)))
         if array.ndim < 2 or array.dtype.kind not in "fiub":
             continue
@@ -51,7 +55,7 @@ def arrays(uri: str) -> list[dict[str, Any]]:
                 ],
             }
         )
-    main = open_group(uri).attrs.asdict().get("main")
+    main = group.attrs.asdict().get("main")
     return sorted(found, key=lambda a: a["name"] != main)
 
 
