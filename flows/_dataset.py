@@ -104,7 +104,7 @@ class Build:
         self._publish(new, found, chosen, contents, writing, proof, gates)
 
     def _new_sources(self) -> list[Offer]:
-        offered = offers(self.params.kind, self.params.selected)
+        offered = offers(self.params.kind, self.params.selected, self.params.hand)
         if not offered and self.state.parent is None:
             condition = f" of runs that meet {self.params.where!r}" if self.params.where else ""
             raise BadInputError(
@@ -136,9 +136,9 @@ class Build:
             self.kind.positions(offer)
         except ValueError as error:
             return str(error)
-        fields = [(n, f.dims, f.shape, f.dtype, f.attrs.get("units")) for n, f in self.kind.schema(offer).items()]
+        fields = [(n, f.dims, f.shape, f.dtype, sorted(f.attrs.items())) for n, f in self.kind.schema(offer).items()]
         constants = [(n, tuple(np.asarray(c.values).ravel().tolist())) for n, c in self.kind.constants(offer).items()]
-        return (tuple(fields), tuple(constants))
+        return _frozen([fields, constants])
 
     def _stored_form(self) -> tuple[Any, ...] | None:
         if self.state.parent is None:
@@ -246,6 +246,7 @@ class Build:
         source = [new[i] for i in found.source[rows]]
         place = {name: found.place[rows, i] for i, name in enumerate(self.kind.place)}
         facts = {name: values[rows] for name, values in found.facts.items()}
+        simulated = facts.pop("simulated", np.array([bool(s.attrs.get("simulated")) for s in source]))
         columns = {
             "id": pool.ids,
             "record": np.zeros(len(rows), np.int64),
@@ -254,7 +255,7 @@ class Build:
             "group": pool.groups,
             "stratum": pool.strata,
             "weight": chosen.weights,
-            "simulated": [bool(s.attrs.get("simulated")) for s in source],
+            "simulated": simulated.astype(bool),
             "content": pool.content,
             "version": np.full(len(rows), self.state.next_number),
             "source": [s.id for s in source],
@@ -532,4 +533,4 @@ def _reasons(chosen: Selection) -> str:
 
 def _frozen(value: Any) -> Any:
     """Lists as tuples, all the way down: what JSON gave back becomes comparable."""
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value

@@ -11,7 +11,7 @@ from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import ProductSummary, RunSummary
 
-Kind = Literal["denoise"]
+Kind = Literal["denoise", "cutouts", "grasps"]
 
 UNFIXED = {"where", "force", "name", "min_per_class"}
 """Parameters that may differ from version to version; all others are the recipe, which may not."""
@@ -20,7 +20,9 @@ UNFIXED = {"where", "force", "name", "min_per_class"}
 class DatasetParams(Parameters):
     """What to make a dataset of, how to cut it, choose and split."""
 
-    kind: Kind = Field(description="denoise: patches of raw and clean cubes")
+    kind: Kind = Field(
+        description="denoise: patches of raw and clean cubes; cutouts: candidates of the search; grasps: grasps of one hand"
+    )
     where: str = Field(
         "",
         description="take products of runs that meet this, e.g. metric.psnr_db > 30 and flow = 'denoise'; empty takes all",
@@ -31,6 +33,8 @@ class DatasetParams(Parameters):
     patch: int = Field(32, ge=4, le=512, description="edge of a denoising patch [px]")
     stride: int = Field(0, ge=0, le=512, description="distance of neighbouring patches [px]; 0: the patch's edge")
     min_valid: float = Field(0.9, ge=0, le=1, description="least share of valid pixels in a patch")
+    hand: str = Field("", max_length=32, description="hand whose grasps to take; empty: the one with most")
+    max_penetration: float = Field(3e-3, ge=0, le=0.1, description="deepest penetration of a grasp [m]")
     radius: float = Field(0.05, ge=0, le=2, description="embedding distance of near-duplicates, of which one is kept")
     link_radius: float = Field(0.1, ge=0, le=2, description="embedding distance within which groups must share a split")
     class_ratio: float | None = Field(
@@ -52,7 +56,7 @@ class DatasetParams(Parameters):
     @property
     def dataset_name(self) -> str:
         """The dataset's name."""
-        return self.name or self.kind
+        return self.name or "-".join(filter(None, [self.kind, self.hand]))
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -73,10 +77,15 @@ class DatasetParams(Parameters):
 
 def closing(products: list[ProductSummary]) -> list[DatasetParams]:
     """At the end of a night: a version of every dataset for which something new was made."""
-    from storage.dataset_sources import WANTED
+    from storage.dataset_sources import WANTED, hands_of
 
     made = {p.kind for p in products}
-    return [DatasetParams(kind=kind) for kind, wanted in WANTED.items() if wanted in made]  # type: ignore[arg-type]
+    hands = sorted(hands_of([p.uri for p in products if p.kind == "grasps"]))
+    wanted = [{"kind": kind} for kind in ("denoise", "cutouts") if WANTED[kind] in made]
+    return [
+        DatasetParams.model_validate(given)
+        for given in [*wanted, *({"kind": "grasps", "hand": hand} for hand in hands)]
+    ]
 
 
 @flow(name="dataset")

@@ -1,5 +1,6 @@
 """What a stranger reads first: the Croissant description for machines, the datasheet for people."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ def datasheet(
     gates: Sequence[Any],
 ) -> str:
     """What is in a version, from which runs, how it was split and checked, and what is known to be missing."""
-    counts = index.groupby(["split", "label"]).size()
+    counts = sorted(Counter(zip(index["split"].tolist(), index["label"].tolist(), strict=True)).items())
     simulated = int(index["simulated"].sum())
     lines = [
         f"# {facts['id']}",
@@ -128,7 +129,7 @@ def datasheet(
         "",
         "| split | label | samples | groups |",
         "|---|---|---|---|",
-        *(f"| {s} | {lab} | {n} | {_groups(index, s, lab)} |" for (s, lab), n in counts.items()),
+        *(f"| {s} | {lab} | {n} | {_groups(index, s, lab)} |" for (s, lab), n in counts),
         "",
         f"Arrays of `{DATA}`, one sample per step along the first axis, `record`:",
         "",

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import select
+
+from storage.database import session
 from storage.errors import BadInputError
 from storage.product import Product
 from storage.publish import MANIFEST
@@ -28,8 +31,8 @@ class Offer:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def offers(kind: str, rows: Sequence[ProductRow]) -> list[Offer]:
-    """What the products ``rows`` offer to a dataset of ``kind``.
+def offers(kind: str, rows: Sequence[ProductRow], hand: str = "") -> list[Offer]:
+    """What the products ``rows`` offer to a dataset of ``kind``; grasps of this ``hand`` only, if it is named.
 
     Raises
     ------
@@ -38,7 +41,8 @@ def offers(kind: str, rows: Sequence[ProductRow]) -> list[Offer]:
     """
     for row in rows:
         _refuse_changed(row)
-    return [_OFFERS[kind](row) for row in rows]
+    made = (_OFFERS[kind](row) for row in rows)
+    return [offer for offer in made if hand in ("", offer.attrs.get("hand"))]
 
 
 def refuse_damaged(offered: Sequence[Offer]) -> None:
@@ -93,9 +97,61 @@ def _origin(product: Product, attrs: Mapping[str, Any]) -> dict[str, Any]:
     return {"simulated": simulated, "method": str(attrs.get("parameters", {}).get("method", ""))}
 
 
+def _grasps(row: ProductRow) -> Offer:
+    arrays = whole_group(row.uri)
+    attrs = next(iter(arrays.values())).group_attrs
+    thing = str(attrs.get("object", row.digest))
+    about = {"simulated": True, "hand": attrs.get("hand"), "joints": attrs.get("joints", [])}
+    return Offer(row.id, row.uri, row.digest, f"object:{thing}", str(attrs.get("hand")), arrays, about)
+
+
+def hands_of(uris: Sequence[str]) -> set[str]:
+    """Names of the hands whose grasps are stored at ``uris``."""
+    return {str(Product(uri).group_attrs.get("hand")) for uri in uris}
+
+
+def _cutouts(row: ProductRow) -> Offer:
+    arrays = whole_group(row.uri)
+    rows = _candidate_rows(row)
+    simulated = any(facts.get("simulated") for facts in rows.values())
+    return Offer(
+        row.id,
+        row.uri,
+        row.digest,
+        row.digest,
+        "simulated" if simulated else "observed",
+        arrays,
+        {"rows": rows, "simulated": simulated},
+    )
+
+
+def _candidate_rows(row: ProductRow) -> dict[int, dict[str, Any]]:
+    """What is known of each candidate of a search, by its place in the cutouts: the database's row, the injection it is."""
+    from storage.search import Candidate, Injection
+
+    with session() as s:
+        found = s.scalars(select(Candidate).where(Candidate.run_id == row.run_id)).all()
+        injected = s.scalars(select(Injection).where(Injection.run_id == row.run_id)).all()
+    facts = {}
+    for candidate in found:
+        known = {c.key: getattr(candidate, c.key) for c in Candidate.__table__.columns}
+        truth = next((i for i in injected if _is(candidate, i)), None)
+        if truth is not None:
+            known |= {f"injected_{name}": getattr(truth, name) for name in ("dm", "width_s", "y", "x")}
+            known |= {"injected_snr": truth.ideal_snr, "injection": truth.id, "simulated": True}
+        facts[candidate.number - 1] = known
+    return facts
+
+
+def _is(candidate: Any, injection: Any) -> bool:
+    """Whether a candidate is this injection: at its pixel, within its width (or half a second) of its time."""
+    near = abs(candidate.y - injection.y) <= 3 and abs(candidate.x - injection.x) <= 3
+    return near and abs(candidate.time_s - injection.time_s) <= max(injection.width_s, candidate.width_s, 0.5)
+
+
 def whole_group(uri: str) -> dict[str, Product]:
     """Every array of the group at ``uri``, by name."""
     return {name: Product(uri, name) for name, _ in open_group(uri).arrays()}
 
 
-_OFFERS: dict[str, Callable[[ProductRow], Offer]] = {"denoise": _denoise}
+_OFFERS: dict[str, Callable[[ProductRow], Offer]] = {"denoise": _denoise, "cutouts": _cutouts, "grasps": _grasps}

@@ -59,19 +59,18 @@ class MappedArray:
 
     def __init__(self, array: zarr.Array, folder: Path) -> None:
         layout = _ShardLayout.of(array)
-        self._maps = [
+        maps = [
             layout.open(folder / array.metadata.encode_chunk_key((i,) + (0,) * (array.ndim - 1)))
             for i in range(layout.n_shards)
         ]
         sample = np.full(array.shape[1:], array.fill_value, array.dtype)
         blank = mmap.mmap(-1, max(1, sample.nbytes))
         blank.write(sample.tobytes())
-        addresses = _addresses(self._maps, layout, array.shape[0], _address(blank))
-        self._maps.append((blank, None))
+        addresses = _addresses(maps, layout, array.shape[0], _address(blank))
         base = int(addresses.min())
         unit = array.dtype.itemsize if not ((addresses - base) % array.dtype.itemsize).any() else 1
         self._rows = (addresses - base) // unit
-        self._view = _view(base, (int(self._rows.max()) + 1, *array.shape[1:]), array.dtype, unit, owner=self._maps)
+        self._view = _view(base, (int(self._rows.max()) + 1, *array.shape[1:]), array.dtype, unit, owner=[maps, blank])
 
     def gather(self, indices: np.ndarray, crop: Sequence[slice] = ()) -> np.ndarray:
         """The records at ``indices``, in that order, as a new array; ``crop`` cuts the axes after the first."""

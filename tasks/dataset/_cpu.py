@@ -67,10 +67,10 @@ def farthest_first(x: np.ndarray, given: np.ndarray, k: int) -> tuple[np.ndarray
     for step in range(k):
         m = n_given + step
         best = np.argmax(near)
-        _nearer(x, best, centres, links, m, near, home, seen, np.float32(-1))
+        _nearer(x, int(best), centres, links, m, near, home, seen, -1.0)
         for i in range(n):
             if near[i] > near[best] or (near[i] == near[best] and i < best):
-                _nearer(x, i, centres, links, m, near, home, seen, near[best])
+                _nearer(x, i, centres, links, m, near, home, seen, float(near[best]))
                 if near[i] > near[best] or (near[i] == near[best] and i < best and seen[i] == m):
                     best = i
         chosen[step], reach[step] = best, near[best]

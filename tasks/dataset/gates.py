@@ -73,4 +73,4 @@ def no_leak(ids: Sequence[str], groups: Sequence[str], splits: Sequence[str], pa
 
 
 def _shown(ids: Sequence[str], bad: np.ndarray) -> tuple[str, ...]:
-    return tuple(ids[i] for i in np.flatnonzero(bad)[:SHOWN])
+    return tuple([name for name, wrong in zip(ids, bad, strict=True) if wrong][:SHOWN])

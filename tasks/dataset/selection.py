@@ -63,7 +63,7 @@ class Rules:
 class Selection:
     """What was selected: candidate rows in their order, their splits and weights; and why the others were not."""
 
-    rows: np.ndarray
+    rows: list[int]
     splits: list[str]
     weights: np.ndarray
     new_groups: dict[str, str]
@@ -75,7 +75,7 @@ class Selection:
 def select(candidates: Pool, usable: np.ndarray, earlier: Pool, stored: Mapping[str, str], rules: Rules) -> Selection:
     """Select from ``candidates``; ``earlier`` is what the dataset holds, ``stored`` every group's split so far."""
     left_out: Counter[str] = Counter()
-    rows = np.flatnonzero(usable)
+    rows = [i for i, fit in enumerate(usable) if fit]
     left_out["not usable"] = len(candidates) - len(rows)
     fresh = first_of_each([candidates.content[i] for i in rows], earlier.content)
     links = _same_content(candidates, rows, earlier)
@@ -111,12 +111,12 @@ def select(candidates: Pool, usable: np.ndarray, earlier: Pool, stored: Mapping[
     )
 
 
-def _keep(rows: np.ndarray, keep: np.ndarray, reason: str, left_out: Counter[str]) -> np.ndarray:
+def _keep(rows: list[int], keep: np.ndarray, reason: str, left_out: Counter[str]) -> list[int]:
     left_out[reason] += int((~keep).sum())
-    return rows[keep]
+    return [i for i, kept in zip(rows, keep, strict=True) if kept]
 
 
-def _same_content(candidates: Pool, rows: np.ndarray, earlier: Pool) -> set[tuple[str, str]]:
+def _same_content(candidates: Pool, rows: list[int], earlier: Pool) -> set[tuple[str, str]]:
     """Pairs of groups that share a sample byte for byte."""
     home = dict(zip(earlier.content, earlier.groups, strict=True))
     found = {(candidates.groups[i], home.setdefault(candidates.content[i], candidates.groups[i])) for i in rows}
@@ -163,44 +163,40 @@ def _one_of_each(n: int, within: Near, across: Near, radius: float) -> np.ndarra
     return kept
 
 
-def _strata_of(candidates: Pool, rows: np.ndarray, strata: Mapping[str, str]) -> dict[str, str]:
+def _strata_of(candidates: Pool, rows: list[int], strata: Mapping[str, str]) -> dict[str, str]:
     return {group: strata[group] for group in {candidates.groups[i] for i in rows}}
 
 
 def _thin(
-    candidates: Pool, rows: np.ndarray, splits: Sequence[str], earlier: Pool, rules: Rules, left_out: Counter[str]
-) -> tuple[np.ndarray, np.ndarray]:
+    candidates: Pool, rows: list[int], splits: Sequence[str], earlier: Pool, rules: Rules, left_out: Counter[str]
+) -> tuple[list[int], np.ndarray]:
     """Balance, mix and choose a coreset, among the training samples only: what is evaluated on keeps its proportions."""
     first = rules.plan.names[0]
-    train = np.array([i for i, s in zip(rows, splits, strict=True) if s == first], np.int64)
-    others = np.array([i for i, s in zip(rows, splits, strict=True) if s != first], np.int64)
+    train = [i for i, s in zip(rows, splits, strict=True) if s == first]
+    others = [i for i, s in zip(rows, splits, strict=True) if s != first]
     if rules.class_ratio is not None:
         labels = [candidates.labels[i] for i in train]
-        train = _keep(
-            train,
-            _taken(candidates, train, labels, class_limits(labels, rules.class_ratio), rules),
-            "class balance",
-            left_out,
-        )
+        limits = class_limits(labels, rules.class_ratio)
+        train = _keep(train, _taken(candidates, train, labels, limits, rules), "class balance", left_out)
     if rules.mixture:
         strata = [candidates.strata[i] for i in train]
         limits = mixture_limits(Counter(strata), rules.mixture)
         train = _keep(train, _taken(candidates, train, strata, limits, rules), "mixture", left_out)
     train, weights = _coreset(candidates, train, earlier, rules, left_out)
-    rows = np.concatenate([train, others])
-    order = np.argsort(rows, kind="stable")
-    return rows[order], np.concatenate([weights, np.ones(len(others))])[order]
+    weight_of = dict(zip(train, weights.tolist(), strict=True))
+    rows = sorted(train + others)
+    return rows, np.array([weight_of.get(i, 1.0) for i in rows])
 
 
 def _taken(
-    candidates: Pool, rows: np.ndarray, classes: Sequence[str], limits: Mapping[str, int], rules: Rules
+    candidates: Pool, rows: list[int], classes: Sequence[str], limits: Mapping[str, int], rules: Rules
 ) -> np.ndarray:
     return take_by_rank([candidates.ids[i] for i in rows], classes, limits, f"{rules.plan.salt}:{rules.seed}")
 
 
 def _coreset(
-    candidates: Pool, rows: np.ndarray, earlier: Pool, rules: Rules, left_out: Counter[str]
-) -> tuple[np.ndarray, np.ndarray]:
+    candidates: Pool, rows: list[int], earlier: Pool, rules: Rules, left_out: Counter[str]
+) -> tuple[list[int], np.ndarray]:
     if rules.coreset == "none" or len(rows) <= rules.coreset_size:
         return rows, np.ones(len(rows))
     x, k = candidates.embedding[rows], rules.coreset_size
@@ -212,4 +208,4 @@ def _coreset(
     else:
         chosen, weights = sensitivity_sample(sensitivities(x - x.mean(axis=0)), k, rules.seed)
     left_out["coreset"] += len(rows) - len(chosen)
-    return rows[chosen], weights
+    return [rows[i] for i in chosen.tolist()], weights

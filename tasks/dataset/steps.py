@@ -98,7 +98,7 @@ def _gather(
         content=[bytes(row).hex() for row in flat["content"]],
         labels=_long(report.records, "labels"),
         groups=_long(report.records, "groups"),
-        strata=[sources[i].stratum for i in number],
+        strata=[sources[i].stratum for i in number.tolist()],
         embedding=flat["embedding"],
     )
     facts = {name: flat["facts"][:, i] for i, name in enumerate(names)}

@@ -79,3 +79,87 @@ def build(home, monkeypatch):
         monkeypatch.setattr(steps, name, getattr(steps, name).fn)
     small = {"kind": "denoise", "patch": 8, "radius": 0.02, "link_radius": 0.1, "min_per_class": 0}
     return lambda **given: flows.dataset.dataset.fn(flows.dataset.DatasetParams(**(small | given)))
+
+
+@pytest.fixture
+def search(home):
+    """Publish cutouts of a search with their candidates, one of them injected; return their address."""
+    from storage.search import Candidate, Injection, cutouts
+
+    def make(seed, n=6, n_channel=24, known=None):
+        rng = np.random.default_rng(seed)
+        image = rng.standard_normal((n, 16, 16)).astype("f4")
+        image[:, 8, 8] += 20
+        image[0, :2] = np.nan
+        arrays = {
+            "image": image,
+            "spectrum": rng.standard_normal((n, n_channel, 12)).astype("f4"),
+            "dm_time": rng.standard_normal((n, 5, 12)).astype("f4"),
+        }
+        with recorded("search", Given(seed=seed)) as run:
+            product = run.create("cutouts", cutouts(n, n_channel, 16, 12, 5, {}))
+            for name, values in arrays.items():
+                product[name].write(tuple(slice(0, k) for k in values.shape), values)
+            run.publish(product)
+            for i in range(n):
+                facts = {
+                    "snr": 10.0 + i,
+                    "trial_snr": 9.0,
+                    "false_alarm_probability": 0.0,
+                    "time_s": float(i),
+                    "mjd": 60000.0 + seed,
+                }
+                facts |= {
+                    "ref_freq_mhz": 1400.0,
+                    "dm": 100.0 * i,
+                    "width_s": 0.1,
+                    "y": 10.0 * i,
+                    "x": 5.0,
+                    "members": 1,
+                }
+                facts |= {
+                    "ra_deg": 10.0 * i,
+                    "dec_deg": -30.0,
+                    "known_source": known if i == 1 else None,
+                    "simulated": False,
+                }
+                run.add_rows(Candidate(id=f"{seed:08d}{i:08d}", run_id=run.id, product_id="p", number=i + 1, **facts))
+            truth = {"time_s": 2.1, "y": 21.0, "x": 5.0, "dm": 205.0, "width_s": 0.1, "scattering_s": 0.0}
+            truth |= {"spectral_index": 0.0, "fluence": 1.0, "ideal_snr": 12.5, "found": True, "snr": 12.0}
+            run.add_rows(Injection(id=f"i{seed}", run_id=run.id, product_id="p", number=1, **truth))
+        return run.summary.first("cutouts").uri
+
+    return make
+
+
+@pytest.fixture
+def grasp(home):
+    """Publish grasps of one object; return their address."""
+    from storage.grasp import grasps
+
+    def make(seed, thing, n=20, hand="allegro", dof=4):
+        rng = np.random.default_rng(seed)
+        joints = tuple(f"j{i}" for i in range(dof))
+        arrays = {
+            "qpos": rng.standard_normal((n, 3, 7 + dof)).astype("f4"),
+            "contact": 0.05 * rng.standard_normal((n, 4, 3)).astype("f4"),
+        }
+        arrays |= {name: rng.standard_normal((n, 4, 3)).astype("f4") for name in ("normal", "force")}
+        arrays |= {
+            "judged": np.arange(n) % 4 != 0,
+            "success": np.arange(n) % 2 == 0,
+            "penetration": np.full(n, 1e-3, "f4"),
+        }
+        arrays["penetration"][5] = 0.01
+        arrays["qpos"][7] = arrays["qpos"][6] + 1e-4
+        with recorded("grasp", Given(seed=seed)) as run:
+            product = run.create("grasps", grasps(n, joints, 4, n, hand=hand, object=thing))
+            for name, values in ({k: np.zeros(product[k].shape, product[k].dtype) for k in QUIET} | arrays).items():
+                product[name].write(tuple(slice(0, k) for k in values.shape), values)
+            run.publish(product)
+        return run.summary.first("grasps").uri
+
+    return make
+
+
+QUIET = ("leftover", "gap", "demerit", "tries", "self_penetration", "contact_number", "contact_distance", "q1")

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from tasks.dataset.kinds.cutouts import Cutouts
 from tasks.dataset.kinds.denoise import DenoisePatches
+from tasks.dataset.kinds.grasps import GraspSamples
 from tasks.dataset.samples import Kind
 
-KINDS: dict[str, type[Any]] = {"denoise": DenoisePatches}
+KINDS: dict[str, type[Any]] = {"cutouts": Cutouts, "denoise": DenoisePatches, "grasps": GraspSamples}
 
 
 def kind_of(name: str, **options: Any) -> Kind:
