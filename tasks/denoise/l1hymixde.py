@@ -1,13 +1,14 @@
 """L1HyMixDe: mixed noise, told apart by turns into scene (FastHyDe) and sparse outliers (what it cannot explain)."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from tasks.denoise.eigenimages import EigenImages
 from tasks.denoise.outliers import repair
-from tasks.denoise.streaming import denoise_cube
+from tasks.denoise.robust import fit_robust
+from tasks.denoise.streaming import bands_of, denoise_cube, sample_of
 
 Stripes = Literal["columns", "rows"]
 
@@ -19,6 +20,7 @@ class L1HyMixDe(EigenImages):
     ``rank``: number of components; by default those that exceed what noise alone would show and are no stripes.
     ``stripes``: the direction along which a detector element writes, "columns" (along y, pushbroom) or "rows".
     ``repeats``: how often outliers are looked for again, against the scene that came out; tile by tile it is never.
+    ``robust``: begin with the robust front end.
 
     Raises
     ------
@@ -33,7 +35,7 @@ class L1HyMixDe(EigenImages):
 
     stripes: Stripes = "columns"
     repeats: int = 1
-    robust: ClassVar[bool] = True
+    robust: bool = True
 
     def __post_init__(self) -> None:
         if self.stripes not in get_args(Stripes):
@@ -48,9 +50,10 @@ class L1HyMixDe(EigenImages):
         return self._by_turns(cube, valid)
 
     def _by_turns(self, cube: Any, valid: Any) -> Any:
-        clean = denoise_cube(self, cube, valid)
+        model = fit_robust(*sample_of(cube, valid), bands_of(cube, valid))
+        clean = denoise_cube(self, cube, valid, model)
         for _ in range(self.repeats):
-            repaired = repair(cube, clean, valid).cube
+            repaired = repair(cube, clean, valid, model.sigma).cube
             del clean  # a cube less in memory while the next one is made
             clean = denoise_cube(EigenImages(self.rank), repaired, valid)
         return clean

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tasks.array.namespace import namespace
 
 MAD = 1.4826
@@ -35,14 +37,16 @@ class Repaired(NamedTuple):
     outlier: Any
 
 
-def repair(cube: Any, estimate: Any, valid: Any) -> Repaired:
-    """Take stripes, dead columns and impulses out of a cube.
+def repair(cube: Any, estimate: Any, valid: Any, sigma: Any) -> Repaired:
+    """Take stripes, dead columns and impulses out of whole columns of a cube.
 
     Parameters
     ----------
     cube, estimate : (y, x, band) float32 arrays
         What was measured, and a denoised version of it that need not be good yet.
     valid : (y, x, band) bool array or None
+    sigma : (band,) array
+        Standard deviation of the noise.
 
     Notes
     -----
@@ -52,29 +56,34 @@ def repair(cube: Any, estimate: Any, valid: Any) -> Repaired:
     """
     xp = namespace(cube)
     n_y, n_x, n_band = cube.shape
+    sigma = xp.asarray(sigma, xp.float32)
     width = max(1, STRIP // (n_y * n_band))
-    strips = [slice(start, min(start + width, n_x)) for start in range(0, n_x, width)]
-    sample = [_centred(xp, cube, estimate, valid, s)[1][::3, ::3] for s in strips]
-    sigma = MAD * xp.median(xp.abs(xp.concatenate(sample, axis=1)), axis=(0, 1))
     out = Repaired(xp.empty_like(cube), xp.empty((n_x, n_band), xp.float32), xp.empty(cube.shape, bool))
-    for s in strips:
-        offset, residual = _centred(xp, cube, estimate, valid, s)
-        dead = MAD * xp.median(xp.abs(residual), axis=0) > RESTLESS * sigma
-        if n_y > 1:
-            dead |= xp.median(xp.abs(xp.diff(cube[:, s], axis=0)), axis=0) < STILL * sigma
-        # the median of n Gaussian samples scatters by 1.25 sigma / sqrt(n)
-        striped = xp.abs(offset) > STRIPE * 1.25 * sigma / n_y**0.5
-        offset = xp.where(striped, offset + _ridge(xp, estimate, s), xp.float32(0))
-        residual = cube[:, s] - estimate[:, s] - offset
-        outlier = xp.abs(residual) > IMPULSE * sigma
-        if valid is not None:
-            outlier &= valid[:, s]
-        outlier &= (outlier & ~dead).mean(2, keepdims=True) <= RARE
-        outlier |= dead
-        out.offsets[s] = xp.where(dead, xp.float32(0), offset)
-        out.outlier[:, s] = outlier
-        out.cube[:, s] = estimate[:, s] + xp.where(outlier, xp.float32(0), residual)
+    for start in range(0, n_x, width):
+        s = slice(start, min(start + width, n_x))
+        marks = None if valid is None else valid[:, s]
+        out.cube[:, s], out.offsets[s], out.outlier[:, s] = _strip(xp, cube, estimate, marks, sigma, s)
     return out
+
+
+def _strip(xp: Any, cube: Any, estimate: Any, valid: Any, sigma: Any, columns: slice) -> tuple[Any, Any, Any]:
+    n_y = len(cube)
+    measured, expected = cube[:, columns], estimate[:, columns]
+    residual = measured - expected
+    if valid is not None:
+        residual = xp.where(valid, residual, xp.float32(0))
+    offset = xp.median(residual, axis=0).astype(xp.float32)
+    dead = MAD * xp.median(xp.abs(residual - offset), axis=0) > RESTLESS * sigma
+    if n_y > 1:
+        dead |= xp.median(xp.abs(xp.diff(measured, axis=0)), axis=0) < STILL * sigma
+    # the median of n Gaussian samples scatters by 1.25 sigma / sqrt(n)
+    striped = xp.abs(offset) > STRIPE * 1.25 * sigma / np.float32(n_y**0.5)
+    offset = xp.where(striped & ~dead, offset + _ridge(xp, estimate, columns), xp.float32(0))
+    residual -= offset
+    outlier = xp.abs(residual) > IMPULSE * sigma
+    outlier &= (outlier & ~dead).mean(2, keepdims=True) <= RARE
+    outlier |= dead
+    return expected + xp.where(outlier, xp.float32(0), residual), offset, outlier
 
 
 def _ridge(xp: Any, estimate: Any, columns: slice) -> Any:
@@ -84,12 +93,3 @@ def _ridge(xp: Any, estimate: Any, columns: slice) -> Any:
     left, right = xp.maximum(index - 1, 0), xp.minimum(index + 1, last)
     either = (estimate[:, left] + estimate[:, right]) * xp.float32(0.5)
     return xp.median(estimate[:, columns] - either, axis=0).astype(xp.float32)
-
-
-def _centred(xp: Any, cube: Any, estimate: Any, valid: Any, columns: slice) -> tuple[Any, Any]:
-    """Median of the residual of each column of some, (x, band), and the residual without it, (y, x, band)."""
-    residual = cube[:, columns] - estimate[:, columns]
-    if valid is not None:
-        residual = xp.where(valid[:, columns], residual, xp.float32(0))
-    offset = xp.median(residual, axis=0).astype(xp.float32)
-    return offset, residual - offset

@@ -11,6 +11,7 @@ from tasks.denoise import denoise
 from tasks.denoise.outliers import repair
 from tests.denoise.scenes import noisy, psnr, scene
 
+SIGMA = np.full(24, 0.02)
 CONFORMANCE = Path(__file__).parents[2].parent / "shared" / "conformance" / "denoise"
 
 
@@ -32,7 +33,7 @@ def mixed(clean, sigma=0.02, seed=4):
 def test_each_kind_of_outlier_is_found():
     clean = scene(80, 64).astype(np.float32)
     cube, offsets, dead, impulse = mixed(clean)
-    found = repair(cube, clean, None)
+    found = repair(cube, clean, None, SIGMA)
     alive = ~dead
 
     assert np.abs(found.offsets - offsets)[alive].max() < 0.02
@@ -44,7 +45,7 @@ def test_each_kind_of_outlier_is_found():
 
 def test_nothing_is_found_where_nothing_is():
     clean = scene(80, 64).astype(np.float32)
-    found = repair(noisy(clean, 0.02), clean, None)
+    found = repair(noisy(clean, 0.02), clean, None, SIGMA)
     assert found.outlier.mean() < 1e-4
     assert (found.offsets != 0).mean() < 1e-3
 
@@ -62,7 +63,7 @@ def test_a_rare_pixel_is_no_outlier():
     clean = scene(48, 40).astype(np.float32)
     cube = noisy(clean, 0.02)
     cube[20, 20, ::2] += 0.3
-    found = repair(cube, clean, None)
+    found = repair(cube, clean, None, SIGMA)
     assert np.allclose(found.cube[20, 20], cube[20, 20], atol=1e-6)
 
 
