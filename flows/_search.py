@@ -187,7 +187,15 @@ def _candidate(
     return layouts.Candidate(id=identity, run_id=run.id, product_id=product_id, number=n + 1, cutouts=cutouts, **row)
 
 
-def _exposure(run, product_id, seen, plan, weights, field, n_candidate) -> layouts.Exposure:
+def _exposure(
+    run: RecordedRun,
+    product_id: str,
+    seen: Observation,
+    plan: SearchPlan,
+    weights: Weights,
+    field: Field,
+    n_candidate: int,
+) -> layouts.Exposure:
     area = sky.pixel_area(field.wcs)
     n_pixel = seen.shape[2] * seen.shape[3]
     centre = sky.radec(field.wcs, np.array([(seen.shape[2] - 1) / 2]), np.array([(seen.shape[3] - 1) / 2]))

@@ -1,10 +1,13 @@
 """The search's inner loops for CPUs: blocks of 64 neighbouring pixels that stay in cache, compiled to SIMD code."""
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import numba
 import numpy as np
-from numba import prange
 
-from tasks.array.compiled import jit, parallel_jit
+from tasks.array.compiled import jit
 from tasks.search._formulas import CELL, CLIP, LANES, QUANTUM, SUB_BLOCK
 from tasks.search._formulas import median_of_five as _median_of_five
 
@@ -13,7 +16,24 @@ PARTS = 8
 median_of_five = jit(_median_of_five)
 
 
-def detect(y, delays, steps, norm, first):
+def _shared(kernel: Callable[..., None], *args: Any) -> None:
+    """Let every thread do its share of the work: ``kernel(*args, worker, n_workers)``, which releases the GIL.
+
+    Numba's own threads (``prange``) were tried: the same speed, but three times the compilation, and one of their
+    layers aborts the process when two Dask threads use it at once.
+    """
+    n = numba.config.NUMBA_NUM_THREADS
+    if n == 1:
+        kernel(*args, 0, 1)
+        return
+    with ThreadPoolExecutor(n) as pool:
+        for done in [pool.submit(kernel, *args, worker, 4 * n) for worker in range(4 * n)]:
+            done.result()
+
+
+def detect(
+    y: np.ndarray, delays: np.ndarray, steps: np.ndarray, norm: np.ndarray, first: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Dedisperse, sum boxcars and keep the best trial of every pixel and cell of start times.
 
     Parameters
@@ -41,74 +61,75 @@ def detect(y, delays, steps, norm, first):
     n_whole = (delays.shape[1] - (delays & 1).sum(1)).astype(np.int32)
     shape = (norm.shape[2] // CELL, y.shape[2])
     best, code = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
-    _detect(
-        y,
-        delays,
-        order,
-        n_whole,
-        steps,
-        _box_sizes(steps),
-        norm,
-        _active_cells(norm),
-        first,
-        best,
-        code,
-        4 * numba.get_num_threads(),
-    )
+    active, sizes = _active_cells(norm), _box_sizes(steps)
+    _shared(_detect, y, delays, order, n_whole, steps, sizes, norm, active, first, best, code)
     return best, code
 
 
-def _active_cells(norm):
+def _active_cells(norm: np.ndarray) -> np.ndarray:
     """First and last + 1 cell of each DM that holds a trial with enough data."""
     active = (norm > 0).any(1).reshape(norm.shape[0], -1, CELL).any(2)
     first, last = active.argmax(1), active.shape[1] - active[:, ::-1].argmax(1)
     return np.where(active.any(1)[:, None], np.stack([first, last], 1), 0).astype(np.int64)
 
 
-def _box_sizes(steps):
+def _box_sizes(steps: np.ndarray) -> np.ndarray:
     sizes = np.ones(len(steps), np.int32)
     for i in range(1, len(steps)):
         sizes[i] = sizes[steps[i, 0]] + sizes[steps[i, 1]]
     return sizes
 
 
-@parallel_jit
-def _detect(y, delays, order, n_whole, steps, sizes, norm, active, first, best, code, n_workers):
-    n_time, n_channel, n_pixel = y.shape
+@jit
+def _detect(
+    y: np.ndarray,
+    delays: np.ndarray,
+    order: np.ndarray,
+    n_whole: np.ndarray,
+    steps: np.ndarray,
+    sizes: np.ndarray,
+    norm: np.ndarray,
+    active: np.ndarray,
+    first: int,
+    best: np.ndarray,
+    code: np.ndarray,
+    worker: int,
+    n_workers: int,
+) -> None:
+    n_channel, n_pixel = y.shape[1:]
     n_cell = best.shape[0]
     n_across = (n_pixel + LANES - 1) // LANES
     n_blocks = n_across * ((n_cell + CELLS_PER_BLOCK - 1) // CELLS_PER_BLOCK)
     longest = sizes.max()
     n_sum = min(n_cell, CELLS_PER_BLOCK) * CELL + longest
     n_rows = n_sum + delays.max() // 2 + 1
-    for worker in prange(n_workers):
-        tile = np.zeros((n_rows, n_channel, LANES), np.float32)
-        box = np.zeros((len(steps), n_sum, LANES), np.float32)
-        half = np.zeros((n_sum + 1, LANES), np.float32)
-        top = np.zeros((CELLS_PER_BLOCK, LANES), np.float32)
-        tag = np.zeros((CELLS_PER_BLOCK, LANES), np.int32)
-        for block in range(worker, n_blocks, n_workers):
-            p0 = (block % n_across) * LANES
-            cell0 = (block // n_across) * CELLS_PER_BLOCK
-            cells = min(CELLS_PER_BLOCK, n_cell - cell0)
-            width = min(LANES, n_pixel - p0)
-            _copy_tile(y, first + cell0 * CELL, p0, width, tile)
-            top[:] = 0
-            tag[:] = 0
-            for dm in range(delays.shape[0]):
-                low, high = max(active[dm, 0] - cell0, 0), min(active[dm, 1] - cell0, cells)
-                if low < high:
-                    n = (high - low) * CELL + longest - 1
-                    _dedisperse(tile[low * CELL :], delays[dm], order[dm], n_whole[dm], n, half, box[0])
-                    _boxes(box, steps, sizes, norm[dm], dm, cell0 + low, n, top[low:high], tag[low:high])
-            for i in range(cells):
-                for lane in range(width):
-                    best[cell0 + i, p0 + lane] = top[i, lane]
-                    code[cell0 + i, p0 + lane] = tag[i, lane]
+    tile = np.zeros((n_rows, n_channel, LANES), np.float32)
+    box = np.zeros((len(steps), n_sum, LANES), np.float32)
+    half = np.zeros((n_sum + 1, LANES), np.float32)
+    top = np.zeros((CELLS_PER_BLOCK, LANES), np.float32)
+    tag = np.zeros((CELLS_PER_BLOCK, LANES), np.int32)
+    for block in range(worker, n_blocks, n_workers):
+        p0 = (block % n_across) * LANES
+        cell0 = (block // n_across) * CELLS_PER_BLOCK
+        cells = min(CELLS_PER_BLOCK, n_cell - cell0)
+        width = min(LANES, n_pixel - p0)
+        _copy_tile(y, first + cell0 * CELL, p0, width, tile)
+        top[:] = 0
+        tag[:] = 0
+        for dm in range(delays.shape[0]):
+            low, high = max(active[dm, 0] - cell0, 0), min(active[dm, 1] - cell0, cells)
+            if low < high:
+                n = (high - low) * CELL + longest - 1
+                _dedisperse(tile[low * CELL :], delays[dm], order[dm], n_whole[dm], n, half, box[0])
+                _boxes(box, steps, sizes, norm[dm], dm, cell0 + low, n, top[low:high], tag[low:high])
+        for i in range(cells):
+            for lane in range(width):
+                best[cell0 + i, p0 + lane] = top[i, lane]
+                code[cell0 + i, p0 + lane] = tag[i, lane]
 
 
 @jit
-def _copy_tile(y, t0, p0, width, tile):
+def _copy_tile(y: np.ndarray, t0: int, p0: int, width: int, tile: np.ndarray) -> None:
     for row in range(tile.shape[0]):
         t = t0 + row
         if t < 0 or t >= y.shape[0]:
@@ -125,7 +146,9 @@ def _copy_tile(y, t0, p0, width, tile):
 
 
 @jit
-def _dedisperse(tile, delay, order, n_whole, n, half, out):
+def _dedisperse(
+    tile: np.ndarray, delay: np.ndarray, order: np.ndarray, n_whole: int, n: int, half: np.ndarray, out: np.ndarray
+) -> None:
     """Sum the channels at their delays: whole-sample ones directly, the others midway between two samples."""
     _shift_and_sum(tile, delay, order[:n_whole], n, out)
     if n_whole < order.size:
@@ -137,7 +160,7 @@ def _dedisperse(tile, delay, order, n_whole, n, half, out):
 
 
 @jit
-def _shift_and_sum(tile, delay, channels, n, out):
+def _shift_and_sum(tile: np.ndarray, delay: np.ndarray, channels: np.ndarray, n: int, out: np.ndarray) -> None:
     fours = channels.size // 4 * 4
     for t in range(n):
         row = out[t]
@@ -156,7 +179,17 @@ def _shift_and_sum(tile, delay, channels, n, out):
 
 
 @jit
-def _boxes(box, steps, sizes, norm, dm, cell0, n, top, tag):
+def _boxes(
+    box: np.ndarray,
+    steps: np.ndarray,
+    sizes: np.ndarray,
+    norm: np.ndarray,
+    dm: int,
+    cell0: int,
+    n: int,
+    top: np.ndarray,
+    tag: np.ndarray,
+) -> None:
     n_width = norm.shape[0]
     for i in range(steps.shape[0]):
         first, second, shift, trial = steps[i, 0], steps[i, 1], steps[i, 2], steps[i, 3]
@@ -181,7 +214,16 @@ def _boxes(box, steps, sizes, norm, dm, cell0, n, top, tag):
 
 
 @jit
-def normalise(u, totals, typical, delays, steps, first, minimum, norm):
+def normalise(
+    u: np.ndarray,
+    totals: np.ndarray,
+    typical: np.ndarray,
+    delays: np.ndarray,
+    steps: np.ndarray,
+    first: int,
+    minimum: float,
+    norm: np.ndarray,
+) -> None:
     """Fill ``norm`` (dm, width, start) with 1/sqrt(variance) of each trial's weighted sum, after baseline removal.
 
     ``u`` (time, channel) are the weights 1/sigma^2, zero where masked; ``totals`` (time, channel) their sums over the
@@ -225,7 +267,7 @@ def normalise(u, totals, typical, delays, steps, first, minimum, norm):
                 norm[dm, steps[i, 3], k] = 1 / np.sqrt(variance) if enough else 0.0
 
 
-def survey(x, valid, gain, sigma):
+def survey(x: np.ndarray, valid: np.ndarray, gain: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, ...]:
     """Baseline of every pixel and channel, and the noise power of every image, in one pass over the input.
 
     Parameters
@@ -260,16 +302,30 @@ def survey(x, valid, gain, sigma):
     for c, t in enumerate(times):
         table[c, : len(t)] = t
     sums = (power, jitter, pattern, source)
-    _survey(x, table, counts, 1 / gain.astype(np.float32), sigma.astype(np.float32), level, *sums)
+    inverse_gain = (1 / gain).astype(np.float32)
+    _shared(_survey, x, table, counts, inverse_gain, sigma.astype(np.float32), level, *sums)
     return level, *(each.sum(0) for each in sums)
 
 
-@parallel_jit
-def _survey(x, times, counts, inverse_gain, sigma, level, power, jitter, pattern, source):
+@jit
+def _survey(
+    x: np.ndarray,
+    times: np.ndarray,
+    counts: np.ndarray,
+    inverse_gain: np.ndarray,
+    sigma: np.ndarray,
+    level: np.ndarray,
+    power: np.ndarray,
+    jitter: np.ndarray,
+    pattern: np.ndarray,
+    source: np.ndarray,
+    worker: int,
+    n_workers: int,
+) -> None:
     n_channel, n_pixel = level.shape
     n_across = (n_pixel + LANES - 1) // LANES
     most = max(1, counts.max() // SUB_BLOCK)
-    for item in prange(PARTS * n_channel):
+    for item in range(worker, PARTS * n_channel, n_workers):
         part, c = item // n_channel, item % n_channel
         n = counts[c]
         if n == 0 or not sigma[c] > 0:
@@ -303,7 +359,7 @@ def _survey(x, times, counts, inverse_gain, sigma, level, power, jitter, pattern
 
 
 @jit
-def _robust_mean(rows, start, stop, limit, scratch, out):
+def _robust_mean(rows: np.ndarray, start: int, stop: int, limit: float, scratch: np.ndarray, out: np.ndarray) -> None:
     """Median of five sub-means, then three steps to the mean of deviations clipped at ``limit`` (Huber 1964)."""
     n = stop - start
     groups = 5 if n >= 5 else 1
@@ -337,7 +393,16 @@ def _robust_mean(rows, start, stop, limit, scratch, out):
 
 
 @jit
-def _powers(rows, n, width, times, sigma, level, power, jitter):
+def _powers(
+    rows: np.ndarray,
+    n: int,
+    width: int,
+    times: np.ndarray,
+    sigma: float,
+    level: np.ndarray,
+    power: np.ndarray,
+    jitter: np.ndarray,
+) -> None:
     scale, limit = np.float32(QUANTUM) / sigma, np.float32(CLIP * QUANTUM)
     step = scale * np.float32(0.7071067811865476)
     for k in range(n):
@@ -362,7 +427,9 @@ def _powers(rows, n, width, times, sigma, level, power, jitter):
 
 
 @jit
-def _sources(rows, n, width, times, sigma, level, pattern):
+def _sources(
+    rows: np.ndarray, n: int, width: int, times: np.ndarray, sigma: float, level: np.ndarray, pattern: np.ndarray
+) -> float:
     scale = np.float32(QUANTUM) / sigma
     bright = np.float32(6.0) * sigma / np.float32(np.sqrt(n))
     total = 0.0
@@ -375,28 +442,37 @@ def _sources(rows, n, width, times, sigma, level, pattern):
     return total
 
 
-def condition(x, level, gain, u):
-    """Weighted residuals ``(x / gain - level) * u``; exactly zero where the weight ``u`` (time, channel) is zero."""
-    out = np.empty(x.shape, np.float32)
-    _condition(x, level, (1 / gain).astype(np.float32), u.astype(np.float32), out)
+def condition(x: np.ndarray, level: np.ndarray, gain: np.ndarray, u: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Weighted residuals ``(x / gain - level) * u`` of the pixels from ``start`` to ``stop``; zero where ``u`` is."""
+    out = np.empty((*x.shape[:2], stop - start), np.float32)
+    _shared(_condition, x, level, (1 / gain).astype(np.float32), u.astype(np.float32), start, out)
     return out
 
 
-@parallel_jit
-def _condition(x, level, inverse_gain, u, out):
-    n_time, n_channel, n_pixel = x.shape
-    for item in prange(n_time * n_channel):
+@jit
+def _condition(
+    x: np.ndarray,
+    level: np.ndarray,
+    inverse_gain: np.ndarray,
+    u: np.ndarray,
+    start: int,
+    out: np.ndarray,
+    worker: int,
+    n_workers: int,
+) -> None:
+    n_time, n_channel, n_pixel = out.shape
+    for item in range(worker, n_time * n_channel, n_workers):
         t, c = item // n_channel, item % n_channel
         row, source, base, weight, scale = out[t, c], x[t, c], level[c], u[t, c], inverse_gain[t]
         if weight > 0:
             for p in range(n_pixel):
-                row[p] = (np.float32(source[p]) * scale - base[p]) * weight
+                row[p] = (np.float32(source[start + p]) * scale - base[start + p]) * weight
         else:
             for p in range(n_pixel):
                 row[p] = np.float32(0)
 
 
-def halve(y):
+def halve(y: np.ndarray) -> np.ndarray:
     """Sums of neighbouring pairs of samples (time, channel, pixel); a last odd sample stays alone."""
     n = y.shape[0] // 2
     out = np.empty(((y.shape[0] + 1) // 2, *y.shape[1:]), y.dtype)
@@ -405,7 +481,7 @@ def halve(y):
     return out
 
 
-def smooth_images(x, valid, kernels, norms):
+def smooth_images(x: np.ndarray, valid: np.ndarray, kernels: np.ndarray, norms: Sequence[np.ndarray]) -> np.ndarray:
     """Correlate every valid image with its channel's separable kernel and divide by the norm inside the image.
 
     Parameters
@@ -419,16 +495,25 @@ def smooth_images(x, valid, kernels, norms):
         Factors multiplied along each axis after the correlation.
     """
     out = np.zeros(x.shape, np.float32)
-    _smooth_images(x, valid, kernels, norms[0], norms[1], out)
+    _shared(_smooth_images, x, valid, kernels, *norms, out)
     return out
 
 
-@parallel_jit
-def _smooth_images(x, valid, kernels, norm_y, norm_x, out):
+@jit
+def _smooth_images(
+    x: np.ndarray,
+    valid: np.ndarray,
+    kernels: np.ndarray,
+    norm_y: np.ndarray,
+    norm_x: np.ndarray,
+    out: np.ndarray,
+    worker: int,
+    n_workers: int,
+) -> None:
     n_time, n_channel, n_y, n_x = x.shape
     n_tap = kernels.shape[1]
     reach = n_tap // 2
-    for item in prange(n_time * n_channel):
+    for item in range(worker, n_time * n_channel, n_workers):
         t, c = item // n_channel, item % n_channel
         if not valid[t, c]:
             continue
@@ -455,18 +540,18 @@ def _smooth_images(x, valid, kernels, norm_y, norm_x, out):
                 row[j] *= norm_y[c, i]
 
 
-def count_finite(x):
+def count_finite(x: np.ndarray) -> np.ndarray:
     """Number of finite pixels of every image (time, channel) of ``x`` (time, channel, pixel)."""
     out = np.full(x.shape[:2], x.shape[2], np.int64)
     if x.dtype.kind == "f":
-        _count_finite(x, out)
+        _shared(_count_finite, x, out)
     return out
 
 
-@parallel_jit
-def _count_finite(x, out):
+@jit
+def _count_finite(x: np.ndarray, out: np.ndarray, worker: int, n_workers: int) -> None:
     n_time, n_channel, n_pixel = x.shape
-    for item in prange(n_time * n_channel):
+    for item in range(worker, n_time * n_channel, n_workers):
         t, c = item // n_channel, item % n_channel
         row, bad = x[t, c], 0
         for p in range(n_pixel):

@@ -16,7 +16,7 @@ SUB_BLOCK = 64
 """Samples from which one robust level is formed; the levels of all sub-blocks are then combined just as robustly."""
 
 
-def median_of_five(a, b, c, d, e):
+def median_of_five(a: float, b: float, c: float, d: float, e: float):
     """The middle one of five values, by comparisons only."""
     low = max(min(a, b), min(c, d))
     high = min(max(a, b), max(c, d))

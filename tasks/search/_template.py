@@ -8,7 +8,7 @@ N_SUB = 8
 
 
 @jit
-def match(y, u, totals, delay, start, width):
+def match(y: np.ndarray, u: np.ndarray, totals: np.ndarray, delay: np.ndarray, start: float, width: float):
     """S/N of a boxcar pulse at one pixel.
 
     ``y``, ``u`` (time, channel): weighted residuals and weights; ``totals`` (channel,): weight of the whole baseline

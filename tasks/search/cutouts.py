@@ -45,7 +45,9 @@ def cut_out(pulse: Pulse, patch: Patch, freqs: np.ndarray, dt: float) -> Cutout:
     return Cutout(image, _ratio(*planes[-1]), summed, times, dms, corner)
 
 
-def _aligned(series, u, starts, size, delays) -> tuple[np.ndarray, np.ndarray]:
+def _aligned(
+    series: np.ndarray, u: np.ndarray, starts: np.ndarray, size: int, delays: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Sums of samples and weights (channel, bin) in bins of ``size`` samples that follow ``delays``."""
     index = np.rint(starts[None, :, None] + delays[:, None, None] + np.arange(size)).astype(int)
     inside = (index >= 0) & (index < len(series))

@@ -153,7 +153,8 @@ class _Sky:
     def sample(self, times: slice) -> np.ndarray:
         """The few images of ``times`` that tell the rough noise and the beam (time, channel, y, x)."""
         chosen = scan_times(times.stop - times.start) + times.start
-        return to_host(self.x[chosen]).reshape(len(chosen), *self.shape[1:])
+        images = self.x[times] if len(chosen) == times.stop - times.start else self.x[chosen]  # a view where all count
+        return to_host(images).reshape(-1, *self.shape[1:])
 
 
 def _calibrate(sky: _Sky, times: slice) -> tuple[Weights, Any]:
@@ -163,11 +164,11 @@ def _calibrate(sky: _Sky, times: slice) -> tuple[Weights, Any]:
     chosen = scan_times(len(valid))
     sigma = rough_sigma(sky.sample(times), valid[chosen])
 
-    def run_survey(gain, flags):
+    def run_survey(gain: np.ndarray, flags: np.ndarray):
         kept["level"], sums = survey(x, groups, flags, gain, sigma)
         return sums
 
-    def images(t, channels, gain):
+    def images(t: int, channels: np.ndarray, gain: np.ndarray):
         mask = None if masks is None else masks[t][channels]
         return residual_images(x[t][channels], kept["level"][channels], mask, gain[t])
 
@@ -252,7 +253,7 @@ def _refine(plan: SearchPlan, chosen: Events, i: int, block: BlockReader) -> Pul
 def cut_patch(plan: SearchPlan, trial: Pulse, block: BlockReader, reach: int = REACH, margin: int = 8) -> Patch:
     """Weighted residuals of the pixels around a pulse, over its track and ``margin`` bins before and after."""
     n_time, n_channel, n_y, n_x = plan.shape
-    y, x = int(round(trial.y)), int(round(trial.x))
+    y, x = round(trial.y), round(trial.x)
     rows = np.arange(max(0, y - reach), min(n_y, y + reach + 1))
     columns = np.arange(max(0, x - reach), min(n_x, x + reach + 1))
     window = track(plan, trial, margin)
@@ -279,7 +280,7 @@ def track(plan: SearchPlan, trial: Pulse, margin: int) -> slice:
     return slice(min(max(0, first), plan.shape[0] - 1), min(plan.shape[0], max(1, last)))
 
 
-def _check(cube, freqs, dt, mask) -> np.ndarray:
+def _check(cube: Any, freqs: np.ndarray, dt: float, mask: np.ndarray | None) -> np.ndarray:
     freqs = np.asarray(freqs, np.float64)
     if cube.ndim != 4:
         raise ValueError(f"cube has {cube.ndim} axes, expected 4: (time, channel, y, x)")

@@ -88,13 +88,17 @@ def hunt(plan: SearchPlan, block: Block) -> Events:
 
 
 def condition_block(block: Block, u: np.ndarray, part: Any) -> Any:
-    """Weighted residuals (time, channel, pixel) of the pixels ``part``."""
+    """Weighted residuals (time, channel, pixel) of the pixels ``part``: a slice of them, or indices."""
     kernels, seam = native(block.x, __package__), block.seam
-    x = block.x[:, :, part]
-    y = kernels.condition(x[:seam], block.level[0][:, part], block.gain[:seam], u[:seam])
+    x, level, (start, stop) = block.x, block.level, (0, 0)
+    if isinstance(part, slice):
+        start, stop, _ = part.indices(x.shape[2])
+    else:
+        x, level, stop = x[:, :, part], [each[:, part] for each in level], len(part)
+    y = kernels.condition(x[:seam], level[0], block.gain[:seam], u[:seam], start, stop)
     if seam == x.shape[0]:
         return y
-    rest = kernels.condition(x[seam:], block.level[1][:, part], block.gain[seam:], u[seam:])
+    rest = kernels.condition(x[seam:], level[1], block.gain[seam:], u[seam:], start, stop)
     return namespace(y).concatenate([y, rest])
 
 
@@ -123,7 +127,9 @@ def _normalise(plan: SearchPlan, level: Level, block: Block, u: np.ndarray) -> t
     return first, norm
 
 
-def _hunt_slab(plan: SearchPlan, block: Block, y: Any, pixels: np.ndarray, norms) -> list[Events]:
+def _hunt_slab(
+    plan: SearchPlan, block: Block, y: Any, pixels: np.ndarray, norms: list[tuple[int, np.ndarray]]
+) -> list[Events]:
     kernels, factor, found = native(y, __package__), 1, []
     for level, (first, norm) in zip(plan.levels, norms, strict=True):
         while factor < level.factor:
@@ -136,7 +142,9 @@ def _hunt_slab(plan: SearchPlan, block: Block, y: Any, pixels: np.ndarray, norms
     return found
 
 
-def _decode(plan: SearchPlan, level: Level, snr, code, start, pixel) -> Events:
+def _decode(
+    plan: SearchPlan, level: Level, snr: np.ndarray, code: np.ndarray, start: np.ndarray, pixel: np.ndarray
+) -> Events:
     width = np.array(level.widths)[code // CELL % len(level.widths)]
     dm = level.dms[code // CELL // len(level.widths)]
     at_top = (start + code % CELL + width / 2) * level.factor * plan.dt

@@ -81,12 +81,13 @@ def scan_times(n_time: int) -> np.ndarray:
 
 def rough_sigma(sample: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Noise per channel from differences of neighbouring images (time, channel, y, x) of `scan_times`."""
-    flat = np.where(np.isfinite(sample), sample, 0).reshape(*sample.shape[:2], -1)
-    stride = max(1, flat.shape[2] // SCAN_PIXELS)
+    flat = sample.reshape(*sample.shape[:2], -1)
+    flat = flat[:, :, :: max(1, flat.shape[2] // SCAN_PIXELS)].astype(np.float32)
+    flat = np.where(np.isfinite(flat), flat, np.float32(0))
     sigma = np.zeros(flat.shape[1])
     for c in range(flat.shape[1]):
         times = np.flatnonzero(valid[1:, c] & valid[:-1, c])
-        steps = np.abs(flat[times + 1, c, ::stride].astype(np.float32) - flat[times, c, ::stride].astype(np.float32))
+        steps = np.abs(flat[times + 1, c] - flat[times, c])
         steps = steps[steps > 0]  # pixels that never vary (blanked, padded) say nothing about the noise
         sigma[c] = np.median(steps) / (0.6744897501960817 * np.sqrt(2)) if steps.size else 0.0
     return sigma
@@ -164,7 +165,9 @@ def is_point(image: np.ndarray) -> bool:
     return bool(peak > POINT * _spread(image))
 
 
-def _interference(power, jitter, alive, paired, enough) -> tuple[np.ndarray, np.ndarray]:
+def _interference(
+    power: np.ndarray, jitter: np.ndarray, alive: np.ndarray, paired: np.ndarray, enough: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Flag images that vary more than their neighbours in time; return flags and the smooth noise power of the rest."""
     flags = np.zeros(alive.shape, bool)
     for _ in range(3):

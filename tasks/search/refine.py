@@ -44,7 +44,7 @@ def refine(pulse: Pulse, patch: Patch, freqs: np.ndarray, dt: float, dm_max: flo
     Deterministic, and a function of the data within the patch only.
     """
     time, y0, x0 = patch.origin
-    centre = int(round(pulse.y)) - y0, int(round(pulse.x)) - x0
+    centre = round(pulse.y) - y0, round(pulse.x) - x0
     edges = _sub_channels(freqs)
     unit = dispersion_delays(edges, 1.0, reference=float(np.mean(freqs))).reshape(-1, N_SUB) / dt
     spread = float(np.ptp(unit[:, N_SUB // 2]))
@@ -52,7 +52,7 @@ def refine(pulse: Pulse, patch: Patch, freqs: np.ndarray, dt: float, dm_max: flo
     dm_max = min(dm_max + dm_step, pulse.dm + 4 * pulse.width * dm_step) if spread > 0 else 0.0
     series = np.ascontiguousarray(patch.y[:, :, centre[0], centre[1]], np.float64)
 
-    def snr(params, pixel=series):
+    def snr(params: np.ndarray, pixel: np.ndarray = series):
         middle, log_width, steps = params
         width, dm = np.exp(log_width), steps * dm_step
         if not -0.5 * dm_step <= dm <= dm_max or not 0.3 <= width <= len(pixel):

@@ -151,7 +151,7 @@ def survey_tile(
     return {"valid": int(valid.sum())}
 
 
-def _answer(plan, sums, parts, running, asked, done) -> dict:
+def _answer(plan: list[Tile], sums: Product, parts: list[slice], running: dict, asked: dict, done: dict) -> dict:
     """Send each calibration the sums of its stretch; return what they ask for next."""
     again = {}
     for i in asked:

@@ -80,7 +80,9 @@ def _factor(width: int) -> int:
     return factor
 
 
-def _level(freqs, dt, dm_max, factor, widths, dms) -> Level:
+def _level(
+    freqs: np.ndarray, dt: float, dm_max: float, factor: int, widths: tuple[int, ...], dms: np.ndarray | None
+) -> Level:
     grid = default_dms(freqs, dt * factor, dm_max) if dms is None else np.asarray(dms, np.float64)
     seconds = dispersion_delays(freqs, grid, reference=float(np.max(freqs)))
     halves = np.rint(2 * seconds / (dt * factor)).astype(np.int32)

@@ -1,6 +1,7 @@
 """The candidates do not depend, in any bit, on how time and space were cut."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 from tasks.search import calibration as lattice
 from tasks.search import search
 from tasks.search.calibration import calibrate, calibration, patterns, residual_images, stretches, survey
-from tasks.search.find import candidates, join_events, join_weights, make_plan, typical_weight
+from tasks.search.find import candidates, join_weights, make_plan, typical_weight
 from tasks.search.hunt import Block, hunt
 from tasks.search.noise import Sums, rough_beam, rough_sigma, scan_times
-from tasks.search.sifting import sift
+from tasks.search.sifting import join_events, sift
 from tests.search.oracle import DT, FREQS, pulse
 
 STRETCH = 256
@@ -91,7 +92,7 @@ def search_in_pieces(cube, freqs, mask, rows, columns, cuts):
     events = []
     for i, core in enumerate(cores):
         edges = sorted({core.start, core.stop, *(c for c in cuts if core.start < c < core.stop)})
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in pairwise(edges):
             events += [hunt(plan, block(tile, i, slice(a, b))) for tile in tiles]
     beam = rough_beam(cube[scan_times(n_time)], mask[scan_times(n_time)])
     chosen, groups = sift(join_events(events), plan.freqs, plan.dt, beam)

@@ -1,5 +1,7 @@
 """The fused kernel against plain NumPy, and the statistics of its trials on noise."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -67,7 +69,7 @@ def test_levels_above_the_first_are_as_well_calibrated(prepared):
 def test_widths_leave_no_hole():
     widths = default_widths(1200)
     assert widths[:8] == (1, 2, 3, 4, 6, 8, 12, 16)
-    assert max(b / a for a, b in zip(widths[1:], widths[2:], strict=False)) == 1.5
+    assert max(b / a for a, b in pairwise(widths[1:])) == 1.5
     assert widths[-1] == 1024
 
 
