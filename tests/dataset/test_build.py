@@ -35,7 +35,7 @@ def test_patches_are_those_of_the_cubes(scene, build):
         sample, region = reader[row.record], (slice(row.y0, row.y0 + 8), slice(row.x0, row.x0 + 8), slice(0, 6))
         np.testing.assert_array_equal(sample["clean"], Product(row.source_uri).read(region))
         assert np.isfinite(sample["noisy"]).all()
-        assert sample["valid"].mean() == row.valid >= 0.9
+        assert sample["valid"].mean() == row.valid_fraction >= 0.9
     assert reader.mapped == ("clean", "noisy", "sigma", "valid") == reader.variables
     assert summary.metrics["n_samples"] == len(index) == 24
 

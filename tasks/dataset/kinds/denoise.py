@@ -32,7 +32,7 @@ class DenoisePatches:
     name: str = "denoise"
     main: str = "noisy"
     channels: bool = True
-    facts: tuple[str, ...] = ("valid", "removed_rms")
+    facts: tuple[str, ...] = ("valid_fraction", "removed_rms")
     place: tuple[str, ...] = ("y0", "x0")
 
     def schema(self, source: Source) -> dict[str, Field]:
@@ -74,7 +74,7 @@ class DenoisePatches:
         arrays = {"noisy": noisy, "clean": clean, "valid": valid.astype(np.uint8), "sigma": _sigma(source, noisy)}
         share = valid.mean(axis=(1, 2))
         error = np.sqrt(((noisy - clean) ** 2).mean(axis=(1, 2, 3)))
-        facts = {"valid": share, "removed_rms": error}
+        facts = {"valid_fraction": share, "removed_rms": error}
         return Samples(arrays, facts, ["patch"] * len(positions), share >= self.min_valid)
 
     def embed(self, samples: Samples) -> np.ndarray:
