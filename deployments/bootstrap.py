@@ -75,7 +75,7 @@ def plan(name: str, config: dict[str, Any]) -> Plan:
         description=config.get("description") or entry.sentence,
         # By module, not by file: what a flow pickles to its workers carries the same module names as on the command line.
         entrypoint=f"flows.{name}.{name}",
-        form=parameter_schema(entry.flow).model_dump_for_openapi(),
+        form=_readable(parameter_schema(entry.flow).model_dump_for_openapi()),
         parameters={"params": parameters},
         schedule=_checked_schedule(name, config.get("schedule")),
         concurrency=config.get("concurrency"),
@@ -104,6 +104,44 @@ def _check_parameters(name: str, model: Any, parameters: dict[str, Any]) -> None
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors() if e["type"] != "missing"]
         if wrong:
             raise BadInputError(f"deployments/{name}.yaml: parameters: {'; '.join(wrong)}") from error
+
+
+def _readable(form: dict[str, Any]) -> dict[str, Any]:
+    """The form with its fields in the order of the model, ``force`` last, and bounds said in the descriptions.
+
+    The UI shows no bounds of its own, and PostgreSQL does not keep the order of a JSON object: only ``position`` does.
+    """
+    for definition in form.get("definitions", {}).values():
+        properties = definition.get("properties", {})
+        for position, name in enumerate(sorted(properties, key="force".__eq__)):
+            field_ = properties[name]
+            field_["position"] = position
+            if bounds := _bounds(field_):
+                field_["description"] = " ".join(filter(None, (field_.get("description"), bounds)))
+    return form
+
+
+def _bounds(described: dict[str, Any]) -> str:
+    """The bounds of a number as in ``(1 to 8192)``; of an optional number those of its number."""
+    for kind in [described, *described.get("anyOf", [])]:
+        low = next(
+            (f"{word}{kind[key]:g}" for key, word in (("minimum", ""), ("exclusiveMinimum", "above ")) if key in kind),
+            "",
+        )
+        high = next(
+            (f"{word}{kind[key]:g}" for key, word in (("maximum", ""), ("exclusiveMaximum", "below ")) if key in kind),
+            "",
+        )
+        if low and high:
+            return f"({low} to {high})"
+        if low or high:
+            text = (
+                f"{low} or more"
+                if low and "above" not in low
+                else low or (high if "below" in high else f"{high} or less")
+            )
+            return f"({text})"
+    return ""
 
 
 def _checked_schedule(name: str, schedule: dict[str, str] | None) -> dict[str, str] | None:
