@@ -11,6 +11,11 @@ METHODS = {
     "fasthyin": "tasks.denoise.fasthyin:FastHyIn",
     "l1hymixde": "tasks.denoise.l1hymixde:L1HyMixDe",
     "hyres": "tasks.denoise.hyres:HyRes",
+    "hyminor": "tasks.denoise.hyminor:HyMiNoR",
+    "forpdn": "tasks.denoise.forpdn:FORPDN",
+    "wsrrr": "tasks.denoise.wsrrr:WSRRR",
+    "otvca": "tasks.denoise.otvca:OTVCA",
+    "rctv": "tasks.denoise.rctv:RCTV",
 }
 """Typed name -> module:class. Its fields are the method's parameters."""
 

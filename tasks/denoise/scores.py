@@ -5,11 +5,15 @@ from typing import Any
 import numpy as np
 
 from tasks.array.namespace import namespace
+from tasks.denoise.moments import interpolated
 from tasks.denoise.scene import SceneModel
 
 ROWS = 512
 """Pixels per product. BLAS picks its path, and so its rounding, by the shape of the matrix: blocks of one shape give
 a pixel the same bits whatever tile it came with."""
+
+MANY = 96
+"""Components beyond which incomplete spectra are interpolated instead: one linear system per pixel grows too slow."""
 
 
 def project(block: Any, valid: Any, model: SceneModel) -> Any:
@@ -36,7 +40,12 @@ def project(block: Any, valid: Any, model: SceneModel) -> Any:
     if valid is not None:
         marks = valid.reshape(flat.shape)[:, xp.asarray(model.used)]
         broken = xp.flatnonzero(~marks.all(1))
-        if broken.size:
+        if broken.size and model.n_component > MANY:
+            marks = valid.reshape(flat.shape)[broken]
+            filled = interpolated(flat[broken], marks)
+            scores[broken] = _in_blocks(xp, filled, xp.asarray(model.mean, xp.float32), forward)
+            scores[broken[~marks.any(1)]] = xp.nan
+        elif broken.size:
             scores[broken] = expected_scores(flat[broken], valid.reshape(flat.shape)[broken], model)
     return scores.reshape(ny, nx, -1)
 

@@ -51,7 +51,7 @@ class ScoreMethod:
     rounds: ClassVar[int] = 0
     """How many times the scores are surveyed."""
 
-    def encode(self, block: Any, valid: Any) -> Any:  # noqa: ARG002
+    def encode(self, block: Any, valid: Any) -> Any:
         """Values whose noise does not depend on the signal; applied before any sum over pixels."""
         return block
 
@@ -67,7 +67,7 @@ class ScoreMethod:
         """Pixels of scores needed around a core."""
         raise NotImplementedError
 
-    def part_shape(self, scene: SceneModel) -> tuple[int, ...]:  # noqa: ARG002
+    def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
         """Shape of what `survey` returns."""
         return (0,)
 
@@ -79,7 +79,7 @@ class ScoreMethod:
         """What all tiles must share, from the sum of the parts and the plan of the round before."""
         raise NotImplementedError
 
-    def expected_error(self, scene: SceneModel, plan: Any) -> np.ndarray:  # noqa: ARG002
+    def expected_error(self, scene: SceneModel, plan: Any) -> np.ndarray:
         """Expected root mean square error of each band; by default what the projection alone would leave."""
         return band_error(scene, np.ones(scene.n_component))
 

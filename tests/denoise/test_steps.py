@@ -16,6 +16,7 @@ from tests.denoise.scenes import noisy, scene
 CUBE = noisy(scene(50, 37, 8, n_end=2))
 MASK = np.random.default_rng(4).random(CUBE.shape) > 0.01
 MASK[20:23, 30:33] = False
+PLAIN = HyRes()
 
 
 def raw_cube(uri, cube=CUBE, mask=MASK, scale=1.0):
@@ -36,7 +37,7 @@ def raw_cube(uri, cube=CUBE, mask=MASK, scale=1.0):
     return product
 
 
-def run_steps(folder, product, edge, method=HyRes()):
+def run_steps(folder, product, edge, method=PLAIN):
     """What the flow does, without Prefect and without a database."""
 
     def make(name, layout):

@@ -1,0 +1,10 @@
+"""The scalar step that both twins share."""
+
+
+def shrunk(value, limit):  # noqa: ANN001
+    """``value`` drawn towards zero by ``limit``."""
+    if value > limit:
+        return value - limit
+    if value < -limit:
+        return value + limit
+    return value - value
