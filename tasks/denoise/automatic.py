@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.denoise.hyres import HyRes
+from tasks.denoise.eigenimages import EigenImages
+from tasks.denoise.fasthyde import FastHyDe
+from tasks.denoise.l1hymixde import L1HyMixDe
 from tasks.denoise.robust import RobustModel, fit_robust, fitted, mend
-from tasks.denoise.streaming import ScoreMethod, bands_of, denoise_cube, sample_of
+from tasks.denoise.streaming import ScoreMethod, bands_of, sample_of
 
 OUTLIERS = 5e-4
 """Share of outliers above which the front end is used; Gaussian noise shows 6e-5."""
@@ -93,21 +95,22 @@ def _sentences(found: Diagnosis) -> list[str]:
 
 @dataclass(frozen=True)
 class Auto(ScoreMethod):
-    """HyRes with its second look; after the robust front end where a sample of the scene shows more than Gaussian noise.
+    """FastHyDe, or L1HyMixDe where a sample of the scene shows more than Gaussian noise.
 
-    ``rank``: number of components; by default the one of least estimated risk.
+    ``rank``: number of components; by default those that exceed what noise alone would show. HyRes with its second look
+    takes a third of the time and is 0.4 to 3 dB worse on every scene tried, synthetic or real.
     """
 
     rank: int | None = None
 
-    def choose(self, diagnosis: Diagnosis) -> HyRes:
+    def choose(self, diagnosis: Diagnosis) -> EigenImages:
         """The method for this noise."""
-        return HyRes(self.rank, refine=True, robust=diagnosis.mixed)
+        return L1HyMixDe(self.rank) if diagnosis.mixed else FastHyDe(self.rank)
 
     def denoise(self, cube: Any, valid: Any) -> Any:
         """A checked cube in memory, denoised."""
         model, diagnosis = diagnose_cube(cube, valid)
-        return denoise_cube(self.choose(diagnosis), cube, valid, model)
+        return self.choose(diagnosis).denoise(cube, valid, model)
 
 
 def diagnose_cube(cube: Any, valid: Any) -> tuple[RobustModel, Diagnosis]:

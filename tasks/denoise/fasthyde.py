@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 from tasks.denoise import anscombe
 from tasks.denoise.eigenimages import EigenImages
+from tasks.denoise.robust import RobustModel
 from tasks.denoise.streaming import denoise_cube
 
 Noise = Literal["band", "iid", "poisson"]
@@ -53,6 +54,6 @@ class FastHyDe(EigenImages):
         """Denoised values of `encode` back in the cube's unit."""
         return anscombe.restored(clean, self.gain) if self.noise == "poisson" else clean
 
-    def denoise(self, cube: Any, valid: Any) -> Any:
-        """A checked cube in memory, denoised."""
-        return self.decode(denoise_cube(self, self.encode(cube, valid), valid))
+    def denoise(self, cube: Any, valid: Any, model: RobustModel | None = None) -> Any:
+        """A checked cube in memory, denoised; ``model`` where it was fitted already."""
+        return self.decode(denoise_cube(self, self.encode(cube, valid), valid, model))

@@ -8,6 +8,7 @@ import numpy as np
 from tasks.array.namespace import namespace
 from tasks.array.tiling import tiles
 from tasks.denoise.fasthyde import FastHyDe
+from tasks.denoise.robust import RobustModel
 from tasks.denoise.scene import SceneModel
 from tasks.denoise.streaming import mend_cube, project_cube, survey_cube
 
@@ -40,13 +41,13 @@ class FastHyIn(FastHyDe):
         if self.repeats < 0:
             raise ValueError(f"the number of repeats is {self.repeats}, expected 0 or more")
 
-    def denoise(self, cube: Any, valid: Any) -> Any:
-        """A checked cube in memory, denoised and complete."""
+    def denoise(self, cube: Any, valid: Any, model: RobustModel | None = None) -> Any:
+        """A checked cube in memory, denoised and complete; ``model`` where it was fitted already."""
         if valid is None:
-            return super().denoise(cube, valid)
+            return super().denoise(cube, valid, model)
         cube = self.encode(cube, valid)
         if self.robust:
-            cube = mend_cube(cube, valid)[0]
+            cube = mend_cube(cube, valid, model)[0]
         scene = survey_cube(cube, valid, self.rank, self.equal_noise)
         clean = self._filtered(project_cube(cube, valid, scene), scene)
         for repeat in range(self.repeats):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.denoise.eigenimages import EigenImages
 from tasks.denoise.outliers import repair
-from tasks.denoise.robust import fit_robust
+from tasks.denoise.robust import RobustModel, fit_robust
 from tasks.denoise.streaming import bands_of, denoise_cube, sample_of
 
 Stripes = Literal["columns", "rows"]
@@ -43,14 +43,14 @@ class L1HyMixDe(EigenImages):
         if self.repeats < 0:
             raise ValueError(f"the number of repeats is {self.repeats}, expected 0 or more")
 
-    def denoise(self, cube: Any, valid: Any) -> Any:
-        """A checked cube in memory, denoised."""
+    def denoise(self, cube: Any, valid: Any, model: RobustModel | None = None) -> Any:
+        """A checked cube in memory, denoised; ``model`` where it was fitted already."""
         if self.stripes == "rows":
             return np.swapaxes(self._by_turns(np.swapaxes(cube, 0, 1), _swapped(valid)), 0, 1)
-        return self._by_turns(cube, valid)
+        return self._by_turns(cube, valid, model)
 
-    def _by_turns(self, cube: Any, valid: Any) -> Any:
-        model = fit_robust(*sample_of(cube, valid), bands_of(cube, valid))
+    def _by_turns(self, cube: Any, valid: Any, model: RobustModel | None = None) -> Any:
+        model = model or fit_robust(*sample_of(cube, valid), bands_of(cube, valid))
         clean = denoise_cube(self, cube, valid, model)
         for _ in range(self.repeats):
             repaired = repair(cube, clean, valid, model.sigma).cube
