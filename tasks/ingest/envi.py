@@ -178,15 +178,7 @@ def _scaled(header: Header, fields: dict[str, str]) -> Header:
         return header.noted(f"values are divided by the reflectance scale factor {factor:g}", scale=1.0 / factor)
     gains = _numbers(fields, "data gain values", header.shape[2])
     offsets = _numbers(fields, "data offset values", header.shape[2])
-    if gains is None and offsets is None:
-        return header
-    gain = 1.0 if gains is None else gains[0]
-    offset = 0.0 if offsets is None else offsets[0]
-    if (gains is not None and (gains != gain).any()) or (offsets is not None and (offsets != offset).any()):
-        return header.noted(
-            "data gain or offset values differ between bands and are not applied; values stay as stored"
-        )
-    return header.noted(scale=float(gain), offset=float(offset))
+    return header.noted(gains=gains, offsets=offsets)
 
 
 def _georeferenced(header: Header, fields: dict[str, str]) -> Header:

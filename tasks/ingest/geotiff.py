@@ -96,9 +96,8 @@ def _ends(part: slice) -> tuple[int, int]:
 
 
 def _scaled(header: Header, image: Any) -> Header:
-    if len(set(image.scales)) > 1 or len(set(image.offsets)) > 1:
-        return header.noted("scales or offsets differ between bands and are not applied; values stay as stored")
-    return header.noted(scale=float(image.scales[0]), offset=float(image.offsets[0]))
+    gains, offsets = np.array(image.scales, float), np.array(image.offsets, float)
+    return header.noted(gains=gains if (gains != 1).any() else None, offsets=offsets if offsets.any() else None)
 
 
 def _spectral(header: Header, image: Any) -> Header:

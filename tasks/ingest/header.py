@@ -19,7 +19,7 @@ class Unreadable(ValueError):
 class Header:
     """What is known of one cube before any of its values are read.
 
-    Values in the file mean ``stored * scale + offset`` in ``units``. A float32 product holds the meaning; an
+    Values in the file mean ``stored * scale * gains + offset + offsets`` in ``units``. A float32 product holds the meaning; an
     integer product (radio only) holds what is stored and keeps ``scale`` and ``offset`` beside it.
     """
 
@@ -30,6 +30,10 @@ class Header:
     units: str = ""
     scale: float = 1.0
     offset: float = 0.0
+    gains: np.ndarray | None = None
+    """(band,) factors on top of ``scale``, where they differ between bands."""
+    offsets: np.ndarray | None = None
+    """(band,) terms on top of ``offset``."""
     nodata: float | None = None
     wavelength: np.ndarray | None = None
     """(band,) centre wavelengths [nm]."""
@@ -62,8 +66,9 @@ class Header:
                 f"values are {self.source_dtype}, expected integers or real floats; "
                 "save real numbers (of complex data, the magnitude)"
             )
-        for name, axis in (("wavelength", "band"), ("fwhm", "band"), ("bad_bands", "band"), ("freqs", "channel")):
-            self._check_length(name, axis)
+        for name in ("gains", "offsets", "wavelength", "fwhm", "bad_bands"):
+            self._check_length(name, "band")
+        self._check_length("freqs", "channel")
 
     def _check_length(self, name: str, axis: str) -> None:
         values = getattr(self, name)
@@ -89,7 +94,7 @@ class Header:
     @property
     def is_scaled(self) -> bool:
         """Whether stored values differ from what they mean."""
-        return (self.scale, self.offset) != (1.0, 0.0)
+        return (self.scale, self.offset) != (1.0, 0.0) or self.gains is not None or self.offsets is not None
 
     @property
     def kept_scale(self) -> tuple[float, float]:

@@ -94,6 +94,8 @@ class Source:
                 header.source_dtype,
                 scale=header.scale,
                 offset=header.offset,
+                gains=header.gains,
+                offsets=header.offsets,
                 nodata=header.nodata,
                 bad_bands=header.bad_bands,
             ),
@@ -111,12 +113,14 @@ class Source:
         ``axes`` names the axes in the file's order, "band y x"; lengths of spectral vectors must still fit.
         """
         given = {"scale": scale, "offset": offset, "nodata": nodata}
-        changes = {name: value for name, value in given.items() if value is not None}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         values = self.values if axes is None else self._reordered(tuple(axes.replace(",", " ").split()))
         header = self.header.noted(
             *(f"{name} is set to {value:g} by hand" for name, value in changes.items()),
             *(() if axes is None else (f"axes are set to ({axes}) by hand",)),
             shape=values.shape(self.header.dims),
+            gains=self.header.gains if scale is None else None,
+            offsets=self.header.offsets if offset is None else None,
             **changes,
         )
         return replace(self, header=header, values=values)

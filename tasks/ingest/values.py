@@ -30,7 +30,7 @@ def clean(
     """
     stored = np.ascontiguousarray(stored, stored.dtype.newbyteorder("="))  # once, so that all that follows is fast
     there = has_number(stored, header.nodata)
-    values = _convert(stored, header)
+    values = _convert(stored, header, region)
     if values.dtype.kind == "f" and (header.is_scaled or stored.dtype.itemsize > values.dtype.itemsize):
         there &= np.isfinite(values)  # too large for the product's type
     if not there.all():
@@ -54,8 +54,13 @@ def has_number(stored: np.ndarray, nodata: float | None) -> np.ndarray:
     return there & (stored != nodata)
 
 
-def _convert(stored: np.ndarray, header: Header) -> np.ndarray:
+def _convert(stored: np.ndarray, header: Header, region: Region) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         if header.dtype != np.float32 or not header.is_scaled:
             return stored.astype(header.dtype, copy=False)
-        return (stored.astype(np.float64) * header.scale + header.offset).astype(np.float32)
+        scale, offset = header.scale, header.offset
+        if header.gains is not None:
+            scale = scale * header.gains[region[-1]]
+        if header.offsets is not None:
+            offset = offset + header.offsets[region[-1]]
+        return (stored.astype(np.float64) * scale + offset).astype(np.float32)

@@ -125,3 +125,11 @@ def test_a_header_alone_says_what_it_misses(write_envi, cube):
     path.unlink()
     with pytest.raises(Unreadable, match="no binary file lies beside"):
         open_source(path.with_suffix(".hdr"))
+
+
+def test_gains_and_offsets_of_each_band_are_applied(write_envi, cube):
+    path = write_envi(cube.astype("i2"), data_gain_values="{0.5, 2, 1}", data_offset_values="{0, -1, 10}")
+    values, _ = open_source(path).slim().read((slice(1, 3), slice(0, 4), slice(1, 3)))
+    assert np.array_equal(values, cube[1:3, :, 1:3] * [2, 1] + [-1, 10])
+    by_hand, _ = open_source(path).corrected(scale=3).read((slice(1, 3), slice(0, 4), slice(1, 3)))
+    assert np.array_equal(by_hand, cube[1:3, :, 1:3] * 3 + [-1, 10])

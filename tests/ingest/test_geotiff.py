@@ -83,3 +83,11 @@ def test_any_name_will_do(write_tiff, cube, name, read_all, tmp_path):
 def test_complex_values(write_tiff, cube):
     with pytest.raises(Unreadable, match="complex64"):
         open_source(write_tiff(cube.astype("c8")))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_scales_of_each_band_are_applied(write_tiff, cube, read_all):
+    path = write_tiff(cube.astype("u2"))
+    with rasterio.open(path, "r+") as image:
+        image.scales, image.offsets = (0.5, 2, 1), (0, 3, 0)
+    assert np.array_equal(read_all(open_source(path))[0], cube * [0.5, 2, 1] + [0, 3, 0])
