@@ -35,7 +35,7 @@ def touch_lanes(active, chain, tips, field, scenes, stage, poses, X, K, arms):
 def force_lanes(active, tips, field, scenes, stage, rounds, K, arms, force, g, M, report):
     """Contact forces of every active lane, and the fingertips' share of energy, gradient and curvature."""
     for lane in active:
-        press(lane, tips.groups, tips.sites, field.frames[scenes[lane], 8], stage, rounds, K, arms, force.inverse, force.G,
+        press(lane, tips.groups, tips.least, tips.sites, field.frames[scenes[lane], 8], stage, rounds, K, arms, force.inverse, force.G,
               force.Z, force.U, force.B, force.floors, force.rest, force.J, g, M, report)
 
 
@@ -59,5 +59,5 @@ def move_lanes(active, chain, joints, damping, longest, base_free, X, W, H, grad
 def squeeze_lanes(active, chain, joints, tips, strength, X, K, Z, steps, body, out):
     """Squeeze targets of every active lane; ``out`` holds the grasps and is changed to the squeezes."""
     for lane in active:
-        squeeze(lane, chain.links, chain.parents, tips.links, tips.sites, joints.limits, joints.partners, joints.torque, strength,
+        squeeze(lane, chain.links, chain.parents, tips.links, tips.sites, joints.stops, joints.torque, strength,
                 X, K, Z, steps, body.where, body.row, out)

@@ -53,12 +53,12 @@ def touch_kernel(active, links, parents, sites, tip_links, grid, dims, frames, s
 
 
 @cuda.jit
-def force_kernel(active, groups, sites, frames, scenes, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report):
+def force_kernel(active, groups, least, sites, frames, scenes, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report):
     """Contact forces."""
     n = cuda.grid(1)
     if n < active.size:
         lane = active[n]
-        press(lane, groups, sites, frames[scenes[lane], 8], stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report)
+        press(lane, groups, least, sites, frames[scenes[lane], 8], stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report)
 
 
 @cuda.jit
@@ -83,11 +83,11 @@ def move_kernel(active, links, parents, limits, partners, damping, longest, base
 
 
 @cuda.jit
-def squeeze_kernel(active, links, parents, tip_links, sites, limits, partners, torque, strength, X, K, Z, steps, where, row, out):
+def squeeze_kernel(active, links, parents, tip_links, sites, stops, torque, strength, X, K, Z, steps, where, row, out):
     """Squeeze targets."""
     n = cuda.grid(1)
     if n < active.size:
-        squeeze(active[n], links, parents, tip_links, sites, limits, partners, torque, strength, X, K, Z, steps, where, row, out)
+        squeeze(active[n], links, parents, tip_links, sites, stops, torque, strength, X, K, Z, steps, where, row, out)
 
 
 def _launch(kernel, threads: int, *arguments):
@@ -110,7 +110,7 @@ def touch_lanes(active, chain, tips, field, scenes, stage, poses, X, K, arms):
 
 def force_lanes(active, tips, field, scenes, stage, rounds, K, arms, force, g, M, report):
     """See `_cpu.force_lanes`."""
-    _launch(force_kernel, active.size, active, tips.groups, tips.sites, field.frames, scenes, stage, rounds, K, arms, *force, g, M, report)
+    _launch(force_kernel, active.size, active, tips.groups, tips.least, tips.sites, field.frames, scenes, stage, rounds, K, arms, *force, g, M, report)
 
 
 def collide_lanes(active, chain, tips, skin, field, scenes, stage, X, K, g, M, body, W, H, report):
@@ -126,5 +126,5 @@ def move_lanes(active, chain, joints, damping, longest, base_free, X, W, H, grad
 
 def squeeze_lanes(active, chain, joints, tips, strength, X, K, Z, steps, body, out):
     """See `_cpu.squeeze_lanes`."""
-    _launch(squeeze_kernel, active.size, active, *chain, tips.links, tips.sites, *joints, strength, X, K, Z, steps, body.where,
+    _launch(squeeze_kernel, active.size, active, *chain, tips.links, tips.sites, joints.stops, joints.torque, strength, X, K, Z, steps, body.where,
             body.row, out)

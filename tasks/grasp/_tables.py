@@ -8,11 +8,11 @@ Chain = namedtuple("Chain", "links parents")
 Skin = namedtuple("Skin", "solids solid_links touching reach spans points pairs")
 """Boxes and capsules: rows as in `body._solids`, their links, sample spheres and the pairs that may collide."""
 
-Tips = namedtuple("Tips", "sites links groups")
-"""Contact spheres of the fingertips: centre (3) and radius, link, group (0 finger, 1 thumb)."""
+Tips = namedtuple("Tips", "sites links groups least")
+"""Contact spheres of the fingertips: centre (3) and radius, link, group (0 finger, 1 thumb), least normal force."""
 
-Joints = namedtuple("Joints", "limits partners torque")
-"""Joint limits [rad], the other joint on the same tendon or -1, the largest target offset [rad]."""
+Joints = namedtuple("Joints", "limits stops partners torque")
+"""Limits a grasp keeps to and the joints' stops [rad], the other joint on the same tendon or -1, the largest target offset [rad]."""
 
 HandTables = namedtuple("HandTables", "chain skin tips joints")
 """What the kernels know of a hand, float32 and int32."""

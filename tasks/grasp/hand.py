@@ -106,12 +106,28 @@ def hand_tables(model: mujoco.MjModel, joints: list[int], sites: dict, name: str
                 np.concatenate(points).astype(f32), _pairs(model, bodies))
     torque = np.array([sites.get("torque_limit", 1.0) / SPRING], f32)
     return HandTables(Chain(links.astype(f32), parents), skin,
-                      Tips(contacts.astype(f32), np.array(contact_links, i32), np.array(groups, i32)),
-                      Joints(limits.astype(f32), _partners(model, joints), torque))
+                      Tips(contacts.astype(f32), np.array(contact_links, i32), np.array(groups, i32), _least_forces(groups).astype(f32)),
+                      Joints(_kept(limits).astype(f32), limits.astype(f32), _partners(model, joints), torque))
 
 
 SPRING = 5.0
 """Stiffness of the position actuators grasps are made for [N m/rad]: that of DexGraspBench's test."""
+
+
+def _kept(limits: np.ndarray) -> np.ndarray:
+    """Joint limits with room left at both ends: a joint at its stop could not be driven on to squeeze."""
+    room = np.minimum(0.12, 0.08 * np.ptp(limits, axis=1))
+    return limits + np.column_stack([room, -room])
+
+
+def _least_forces(groups: list[int]) -> np.ndarray:
+    """Least normal force of each contact: a finger that hardly presses lets the object turn about the others."""
+    counts = np.bincount(groups, minlength=2)
+    return SHARE * 0.5 / counts[np.asarray(groups)]
+
+
+SHARE = 0.6
+"""Part of a group's pressing force that is shared evenly among its fingers."""
 
 
 def _matrix(quat) -> np.ndarray:

@@ -85,5 +85,5 @@ class Lanes:
         xp, tips = self.xp, self.tables.tips
         reach = (self.K[active, :, 3] + tips.sites[:, 3])[..., None]
         centre, normal = self.K[active, :, :3], self.K[active, :, 4:7]
-        force = self.force.Z[active].mean(2).reshape(len(active), -1, 3)
+        force = self.force.Z[active].mean(2).reshape(len(active), len(tips.sites), 3)
         return xp.concatenate([centre - reach * normal, normal, force], 2)

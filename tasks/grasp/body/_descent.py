@@ -78,7 +78,7 @@ def move(lane, links, parents, limits, partners, damping, longest, base_free, X,
 
 
 @compiled
-def squeeze(lane, links, parents, contact_links, tips, limits, partners, torque, strength, X, K, Z, steps, where, row, out):
+def squeeze(lane, links, parents, contact_links, tips, stops, torque, strength, X, K, Z, steps, where, row, out):
     """Joint targets whose spring torques press with the mean force of all targets, within the torque limit.
 
     ``strength`` turns the lower level's forces into newtons over the spring's stiffness [N/(N m/rad)].
@@ -97,13 +97,8 @@ def squeeze(lane, links, parents, contact_links, tips, limits, partners, torque,
         for e in range(6, n):
             steps[lane, where[lane, e]] += row[lane, e]
     limit = ONE
-    for j in range(partners.shape[0]):
-        k = partners[j]
-        if k >= 0:
-            mean = HALF * (steps[lane, 6 + j] + steps[lane, 6 + k])
-            steps[lane, 6 + j], steps[lane, 6 + k] = mean, mean
-    for j in range(partners.shape[0]):
+    for j in range(stops.shape[0]):
         limit = min(limit, torque[0] / max(abs(steps[lane, 6 + j]), np.float32(1e-6)))
-    for j in range(partners.shape[0]):
+    for j in range(stops.shape[0]):
         q = out[lane, 7 + j] + limit * steps[lane, 6 + j]
-        out[lane, 7 + j] = min(max(q, limits[j, 0]), limits[j, 1])
+        out[lane, 7 + j] = min(max(q, stops[j, 0]), stops[j, 1])

@@ -45,10 +45,10 @@ def touch(lane, tips, contact_links, grid, dims, frames, scene, smooth, X, K, ar
 
 
 @compiled
-def balance(lane, groups, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest):
+def balance(lane, groups, least, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest):
     """Solve the lower level for the contacts of `touch`; mean length of what it leaves, relative to the targets."""
     factor(lane, K, arms, groups, inverse, G)
-    settle(lane, K, groups, inverse, G, stage[MU], stage[FORCE], stage[TORQUE], rounds, Z, U, B, floors)
+    settle(lane, K, groups, least, inverse, G, stage[MU], stage[FORCE], stage[TORQUE], rounds, Z, U, B, floors)
     total = ZERO
     for t in range(TARGETS):
         total += leftover(lane, G, Z, stage[FORCE], stage[TORQUE], t, rest)
@@ -227,7 +227,7 @@ def couple_term(lane, partners, weight, poses, grad, H):
 
 
 @compiled
-def press(lane, groups, tips, length, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report):
+def press(lane, groups, least, tips, length, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report):
     """Contact forces of one lane, and the fingertips' share of energy, gradient and curvature.
 
     Fills ``report`` with the energy so far, what the forces leave of the targets, and the worst gap [m].
@@ -238,7 +238,7 @@ def press(lane, groups, tips, length, stage, rounds, K, arms, inverse, G, Z, U, 
             M[lane, v, w] = ZERO
     energy, left = ZERO, ZERO
     if stage[GRASP] > ZERO:
-        left = balance(lane, groups, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest)
+        left = balance(lane, groups, least, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest)
         energy += wrench_term(lane, tips, length, stage, K, arms, G, Z, rest, J, M, g)
     energy += gap_term(lane, stage, K, M, g)
     worst = ZERO

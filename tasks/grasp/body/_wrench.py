@@ -3,7 +3,7 @@
 For every target wrench w (six forces, six torques, both signs)
 
     minimise  |G f - k w|^2 / 2 + eps |f|^2 / 2
-    subject to  |tangential f_i| <= mu * normal f_i,   sum of normals per group (fingers, thumb) >= 1/2
+    subject to  |tangential f_i| <= mu * (normal f_i - least_i),   sum of normals per group (fingers, thumb) >= 1/2
 
 All targets share G, so the ADMM matrix G'G + eps + rho (1 + S'S) is inverted once; forces stay in the object frame,
 which needs no tangent directions. ADMM: Boyd et al. 2011; cone projection: Fukushima, Luo & Tseng 2002.
@@ -73,7 +73,7 @@ def factor(lane, K, arms, groups, inverse, G):
 
 
 @compiled
-def settle(lane, K, groups, inverse, G, mu, k_force, k_torque, rounds, Z, U, B, floors):
+def settle(lane, K, groups, least, inverse, G, mu, k_force, k_torque, rounds, Z, U, B, floors):
     """Run ``rounds`` of ADMM from the forces and duals in ``Z``, ``U`` (3 contact, target); ``floors`` (2, 2, target).
 
     ``floors[0]`` holds the split sums of normals per group, ``floors[1]`` their duals. ``Z`` ends inside the cones.
@@ -107,15 +107,18 @@ def settle(lane, K, groups, inverse, G, mu, k_force, k_torque, rounds, Z, U, B, 
                 floors[lane, 1, g, t] = total - floors[lane, 0, g, t]
         for i in range(contacts):
             nx, ny, nz = -K[lane, i, 4], -K[lane, i, 5], -K[lane, i, 6]
+            low = least[i]
             for t in range(TARGETS):
                 fx, fy, fz = Z[lane, 3 * i, t] + U[lane, 3 * i, t], Z[lane, 3 * i + 1, t] + U[lane, 3 * i + 1, t], Z[lane, 3 * i + 2, t] + U[lane, 3 * i + 2, t]
                 normal = fx * nx + fy * ny + fz * nz
                 tx, ty, tz = fx - normal * nx, fy - normal * ny, fz - normal * nz
+                normal -= low
                 side = math.sqrt(tx * tx + ty * ty + tz * tz + TINY)
                 along = (normal + mu * side) * one_mu
                 inside = side <= mu * normal
                 along = normal if inside else max(along, ZERO)
                 scale = ONE if inside else mu * along / side
+                along += low
                 zx, zy, zz = along * nx + scale * tx, along * ny + scale * ty, along * nz + scale * tz
                 Z[lane, 3 * i, t], Z[lane, 3 * i + 1, t], Z[lane, 3 * i + 2, t] = zx, zy, zz
                 U[lane, 3 * i, t], U[lane, 3 * i + 1, t], U[lane, 3 * i + 2, t] = fx - zx, fy - zy, fz - zz
