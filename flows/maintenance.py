@@ -9,7 +9,7 @@ from storage.lease import reconcile
 from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
-from storage.sweep import delete_product, expired_products, stale_areas, sweep
+from storage.sweep import delete_product, expired_products, stale, sweep
 
 
 class MaintenanceParams(Parameters):
@@ -30,7 +30,7 @@ def maintenance(params: MaintenanceParams) -> RunSummary:
     with recorded("maintenance", params, deduplicate=False) as run:
         closed = [] if params.dry_run else reconcile()
         keep = timedelta(days=params.keep_staging_days)
-        swept = [str(p) for p in stale_areas(keep)] if params.dry_run else sweep(keep)
+        swept = stale(keep) if params.dry_run else sweep(keep)
         expired = expired_products(timedelta(days=params.keep_products_days)) if params.keep_products_days else []
         for row in expired if not params.dry_run else []:
             delete_product(row)

@@ -143,12 +143,23 @@ def files(uri: str) -> Iterator[tuple[str, int]]:
     yield from sorted((name[len(path) :].lstrip("/"), info["size"]) for name, info in found.items())
 
 
+def children(uri: str) -> list[str]:
+    """Names of what lies directly under ``uri``, sorted."""
+    if is_local(uri):
+        return sorted(p.name for p in Path(uri).iterdir()) if Path(uri).is_dir() else []
+    fs, path = _filesystem(uri)
+    if not persistently(uri, lambda: fs.isdir(path)):
+        return []
+    return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in persistently(uri, lambda: fs.ls(path, detail=False)))
+
+
 def flush(uri: str) -> None:
     """Ask the disk to keep everything under ``uri``, so that a rename never publishes empty files."""
     if not is_local(uri):
         return
-    for path in (Path(uri), *(Path(uri).rglob("*") if Path(uri).is_dir() else ())):
-        _sync(path)
+    with one_sentence(f"{uri} could not be kept on the disk"):
+        for path in (Path(uri), *(Path(uri).rglob("*") if Path(uri).is_dir() else ())):
+            _sync(path)
 
 
 def open_group(uri: str) -> zarr.Group:
