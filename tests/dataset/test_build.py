@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import flows._dataset
+import flows._dataset_card
 from storage.database import session
 from storage.dataset import GateResult, candidates, stored_splits, version, versions
 from storage.dataset_files import compare, damaged, read_index, read_manifest, read_stats
@@ -145,7 +145,7 @@ def test_a_kill_leaves_nothing_and_the_rerun_gives_the_same_version(scene, build
         assert not candidates("dataset", "params.name = ''")
         assert stored_splits("denoise") == {}
     with monkeypatch.context() as patch:
-        patch.setattr(flows._dataset.Build, "_record", killed)
+        patch.setattr(flows._dataset_card, "_record", killed)
         with pytest.raises(KeyboardInterrupt):
             build()
     assert build().metrics == whole
