@@ -86,8 +86,8 @@ def completed_run(flow: str, params: Parameters) -> RunSummary | None:
         return None
     try:
         inputs = {role: sources.resolve(role, names) for role, names in params.inputs().items()}
-    except NightloomError:
-        return None  # the flow will say so, with everything around it
+    except (NightloomError, ValueError, OSError):
+        return None  # the input cannot be used: the flow will say so, with everything around it
     return _completed(run_key(flow, params, inputs))
 
 
