@@ -101,6 +101,10 @@ def _data_beside(header: Path, fields: dict[str, str]) -> Path:
 
 
 def _array(data: Path, fields: dict[str, str]) -> RawArray:
+    if "spectral library" in fields.get("file type", "").lower():
+        raise Unreadable("the header describes a spectral library, expected an image; give an image")
+    if fields.get("file compression", "0") not in ("", "0"):
+        raise Unreadable("the image is compressed, which is not read; save it without compression")
     interleave = fields.get("interleave", "").lower()
     if interleave not in INTERLEAVES:
         raise Unreadable(f"interleave is {interleave or 'missing'!r}, expected bsq, bil or bip; correct the header")

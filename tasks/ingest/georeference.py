@@ -43,7 +43,7 @@ def cf_georeference(header: Header, variables: Mapping[str, Any], cube: Any) -> 
     """``header`` with the place that CF attributes and coordinate vectors give, if any."""
     if header.kind != "raw_cube":
         return header
-    mapping = variables.get(str(cube.attrs.get("grid_mapping", "spatial_ref")))
+    mapping = cube.beside(variables, str(cube.attrs.get("grid_mapping", "spatial_ref")))
     attrs = {} if mapping is None else mapping.attrs
     crs = attrs.get("crs_wkt") or attrs.get("spatial_ref")
     transform = _gdal_transform(attrs.get("GeoTransform")) or _from_coordinates(header, variables, cube)
@@ -69,8 +69,8 @@ def _from_coordinates(header: Header, variables: Mapping[str, Any], cube: Any) -
     found = {}
     for axis, names in (("y", ("y", "lat", "latitude", "northing")), ("x", ("x", "lon", "longitude", "easting"))):
         size = header.shape[header.dims.index(axis)]
-        match = [variables[n] for n in names if n in variables and n in cube.dims]
-        if not match or match[0].shape != (size,) or not match[0].attrs.get("units"):
+        match = next((v for n in names if n in cube.dims and (v := cube.beside(variables, n))), None)
+        if match is None or match.shape != (size,) or not match.attrs.get("units"):
             return None
-        found[axis] = match[0].load().astype(np.float64)
+        found[axis] = match.load().astype(np.float64)
     return transform_of(found["y"], found["x"])

@@ -76,7 +76,7 @@ def hdf5_variables(path: Path) -> tuple[dict[str, Variable], dict[str, Any]]:
             if len(found) >= _MOST_ARRAYS:
                 raise Unreadable(f"the file holds more than {_MOST_ARRAYS} arrays; copy the cube to a file of its own")
             array = Hdf5Array(str(path), name, item.dtype, item.shape)
-            found[name] = Variable(array, _axis_names(item), _attributes(item))
+            found[name] = Variable(array, _axis_names(item), _attributes(item), name.rpartition("/")[0])
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)  # follows no links, so neither a loop nor another file

@@ -38,6 +38,7 @@ class Variable:
     array: Sliceable
     dims: tuple[str | None, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    group: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,6 +47,10 @@ class Variable:
     @property
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.float64))
+
+    def beside(self, variables: "Mapping[str, Variable]", name: str) -> "Variable | None":
+        """The variable called ``name`` in this one's own group, else in the root."""
+        return variables.get(f"{self.group}/{name}") or variables.get(name)
 
     def load(self) -> np.ndarray:
         """All values; only asked of vectors."""
@@ -179,7 +184,7 @@ def _coordinate(variables: Mapping[str, Variable], cube: Variable, order: tuple,
     at = order.index(axis) if axis in order else None
     if at is None or not cube.dims or cube.dims[at] is None:
         return None
-    found = variables.get(str(cube.dims[at]))
+    found = cube.beside(variables, str(cube.dims[at]))
     return found if found is not None and found.size == cube.shape[at] and "units" in found.attrs else None
 
 
@@ -195,8 +200,9 @@ def _encoding(cube: Variable, variables: Mapping[str, Variable]) -> dict[str, An
     def number(*names: str) -> float | None:
         for n in names:
             value = _plain(cube.attrs.get(n))
-            if value is None and n in variables and variables[n].size == 1:
-                value = float(variables[n].load().ravel()[0])
+            single = cube.beside(variables, n)
+            if value is None and single is not None and single.size == 1 and single.array.dtype.kind in "iuf":
+                value = float(single.load().ravel()[0])
             if isinstance(value, int | float):
                 return float(value)
         return None
@@ -244,7 +250,7 @@ def _radio(header: Header, variables: Mapping[str, Variable], cube: Variable, or
     header = header.noted(*notes, freqs=freqs)
     n_time = header.shape[0]
     own = _coordinate(variables, cube, order, "time")
-    step = next((v for n, v in variables.items() if _STEP.match(n) and v.size == 1), None)
+    step = next((v for n, v in variables.items() if _STEP.match(n.split("/")[-1]) and v.size == 1), None)
     if own is not None:
         return header.noted(time=_seconds(own))
     if step is not None:
@@ -269,8 +275,9 @@ def _mask(
 ) -> tuple[Stored | None, tuple[str, ...]]:
     """The mask beside the cube, if there is one of a fitting name, type and shape."""
     for name, found in variables.items():
-        flags = bool(_FLAG.search(name))
-        if name == cube or not (flags or _MASK.search(name)) or found.array.dtype.kind not in "biu":
+        last = name.split("/")[-1]
+        flags = bool(_FLAG.search(last))
+        if name == cube or not (flags or _MASK.search(last)) or found.array.dtype.kind not in "biu":
             continue
         order = _mask_order(found.shape, stored, header)
         if order is None:

@@ -98,6 +98,8 @@ def test_a_projection_given_as_wkt_keeps_its_commas(write_envi, cube):
         ({"wavelength": "{1,2,x}"}, "not a number"),
         ({"wavelength": "{1,2,3.5}", "wavelength_units": "parsec"}, "wavelength unit 'parsec'"),
         ({"bbl": "{1}"}, "bbl lists 1"),
+        ({"file_type": "ENVI Spectral Library"}, "a spectral library"),
+        ({"file_compression": 1}, "compressed"),
     ],
 )
 def test_a_wrong_header_gets_one_sentence(write_envi, cube, fields, says):

@@ -128,3 +128,17 @@ def test_a_truncated_file(tmp_path, cube):
     (tmp_path / "s.h5").write_bytes((tmp_path / "s.h5").read_bytes()[:-100])
     with pytest.raises(Unreadable, match="truncated"):
         open_source(tmp_path / "s.h5")
+
+
+def test_a_group_keeps_its_vectors_to_itself(tmp_path, cube, read_all):
+    data = xr.DataArray(cube, dims=("y", "x", "band"), attrs={"grid_mapping": "crs"})
+    place = {"crs_wkt": 'LOCAL_CS["here"]', "GeoTransform": "7 2 0 9 0 -3"}
+    scene = xr.Dataset(
+        {"radiance": data, "crs": ((), 0, place)}, coords={"band": ("band", [1.0, 2, 3], {"units": "um"})}
+    )
+    scene.to_netcdf(tmp_path / "s.nc", engine="h5netcdf", group="scan/one")
+    source = open_source(tmp_path / "s.nc")
+    assert source.header.attrs["source_variable"] == "scan/one/radiance"
+    assert list(source.header.wavelength) == [1000, 2000, 3000]
+    assert source.header.transform == (2, 0, 7, 0, -3, 9)
+    assert np.array_equal(read_all(source)[0], cube)
