@@ -30,13 +30,11 @@ DASK = {
 def cluster(kind: str | None = None) -> Iterator[Any]:
     """Open the cluster that `NIGHTLOOM_CLUSTER` names and make it the default; an open one is used again."""
     import dask
-    from distributed.client import Client, default_client
+    from distributed.client import Client
 
-    try:
-        yield default_client()
+    if (client := _open_client()) is not None:
+        yield client
         return
-    except ValueError:
-        pass
     kind = kind or settings().cluster
     # Dask tells of every worker that comes and goes; a person wants to hear only of what is wrong.
     logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -48,6 +46,15 @@ def cluster(kind: str | None = None) -> Iterator[Any]:
         with _closed_at_last(make(kind)) as made, Client(made) as client:
             log.info("cluster: %d workers", len(client.nthreads()))
             yield client
+
+
+def _open_client() -> Any:
+    from distributed.client import default_client
+
+    try:
+        return default_client()
+    except ValueError:
+        return None
 
 
 @contextmanager
@@ -120,13 +127,17 @@ def _cuda() -> Any:
 def _slurm() -> Any:
     from dask_jobqueue import SLURMCluster
 
-    return _scaled(partial(SLURMCluster, worker_extra_args=["--resources", "GPU=1"]), "slurm")
+    exports = [f"export {name}={value}" for name, value in _worker_environment().items()]
+    defaults = {"worker_extra_args": ["--resources", "GPU=1"], "job_script_prologue": exports}
+    return _scaled(partial(SLURMCluster, **defaults), "slurm")
 
 
 def _kubernetes() -> Any:
     from dask_kubernetes.operator import KubeCluster
 
-    return _scaled(partial(KubeCluster, resources={}), "kubernetes")
+    # Without the declaration every tile would wait for ever for a worker that may take it.
+    command = ["dask-worker", "--resources", "GPU=1", "--nthreads", "1"]
+    return _scaled(partial(KubeCluster, worker_command=command, env=_worker_environment()), "kubernetes")
 
 
 def _scaled(start: Any, name: str) -> Any:

@@ -41,7 +41,7 @@ class Night:
     def run(self, **described: Any) -> int:
         """Work to the end, or to the death; the exit code."""
         process = self.start(**described)
-        process.join(60)
+        process.join(120)
         return process.exitcode
 
     def summaries(self) -> list[dict]:
@@ -108,7 +108,7 @@ def undisturbed(forks, tmp_path_factory, _empty_sqlite):
             shutil.copy(_empty_sqlite, home / "n.db")
             process = forks.Process(target=Work(str(home), f"sqlite:///{home / 'n.db'}", n=n).do)
             process.start()
-            process.join(60)
+            process.join(120)
             (square,) = home.glob("store/night/*/square.zarr")
             assert MANIFEST in {p.name for p in square.iterdir()}
             shards = {

@@ -1,5 +1,6 @@
 """What the processes do that the tests kill: a run of two stages, with a death arranged at a chosen point."""
 
+import faulthandler
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from tasks.array.tiling import tiles
 from tasks.stage import run_stage
 
 EDGE = 8
+LONGEST = 100  # [s]
 
 POINTS = {
     "lease": (lease, "acquire"),
@@ -94,6 +96,8 @@ class Work:
         if self.boot_id:
             os.environ["NIGHTLOOM_BOOT_ID"] = self.boot_id
         os.environ.update(self.environment)
+        # A process that hangs says where, and ends.
+        faulthandler.dump_traceback_later(LONGEST, exit=True, file=Path(self.home, f"hanging-{os.getpid()}.txt").open("w"))
         # The sources may be edited while the tests run; a resumed run must be of the same code.
         runs.code = lambda: Code(None, False, "under test")
 
@@ -110,6 +114,7 @@ class Work:
                 summary = night(params, STEPS[self.step])
         else:
             summary = night(params, STEPS[self.step])
+        faulthandler.cancel_dump_traceback_later()
         Path(self.home, f"summary-{os.getpid()}.json").write_text(summary.model_dump_json())
 
 

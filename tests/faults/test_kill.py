@@ -101,7 +101,7 @@ def kill_at_random(night, undisturbed, chance, *, n, deaths):
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
-        process.join(60)
+        process.join(120)
     assert night.run(n=n, delay=delay) == 0
     assert night.content() == undisturbed(n)[0]
     assert verify(night.uri) == []

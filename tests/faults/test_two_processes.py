@@ -16,7 +16,7 @@ from tests.faults.test_kill import wait_for
 
 def finish(*processes):
     for process in processes:
-        process.join(60)
+        process.join(120)
     assert [p.exitcode for p in processes] == [0] * len(processes)
 
 
