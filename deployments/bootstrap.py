@@ -17,6 +17,7 @@ from storage.identity import ROOT, code
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule
     from prefect.events.schemas.automations import AutomationCore
 
 POOL = "nightloom"
@@ -145,19 +146,25 @@ def _bounds(described: dict[str, Any]) -> str:
 
 
 def _checked_schedule(name: str, schedule: dict[str, str] | None) -> dict[str, str] | None:
-    from prefect.client.schemas.schedules import CronSchedule
-
     if schedule is None:
         return None
     if "timezone" not in schedule:
-        raise BadInputError(f"deployments/{name}.yaml: the schedule has no timezone; say timezone: UTC or the like")
+        raise BadInputError(
+            f"deployments/{name}.yaml: the schedule has no timezone; say timezone: UTC, or a name such as Europe/Rome"
+        )
     try:
-        CronSchedule(**schedule)
-    except (ValidationError, TypeError) as error:
+        _cron(schedule)
+    except (ValidationError, TypeError, KeyError) as error:
         raise BadInputError(
             f"deployments/{name}.yaml: {schedule} is no schedule; expected cron: and timezone:"
         ) from error
     return schedule
+
+
+def _cron(schedule: dict[str, str]) -> "CronSchedule":
+    from prefect.client.schemas.schedules import CronSchedule
+
+    return CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
 
 
 def _register_pool(client: "SyncPrefectClient") -> None:
@@ -204,7 +211,6 @@ def _register_deployment(client: "SyncPrefectClient", item: Plan) -> None:
 
 def _schedules(client: "SyncPrefectClient", item: Plan) -> "list[DeploymentScheduleCreate]":
     from prefect.client.schemas.actions import DeploymentScheduleCreate
-    from prefect.client.schemas.schedules import CronSchedule
     from prefect.exceptions import ObjectNotFound
 
     if item.schedule is None:
@@ -214,7 +220,7 @@ def _schedules(client: "SyncPrefectClient", item: Plan) -> "list[DeploymentSched
     except ObjectNotFound:
         before = []
     paused = any(s.slug == item.name and not s.active for s in before)
-    return [DeploymentScheduleCreate(schedule=CronSchedule(**item.schedule), active=not paused, slug=item.name)]
+    return [DeploymentScheduleCreate(schedule=_cron(item.schedule), active=not paused, slug=item.name)]
 
 
 def _gpu_slots() -> int:
@@ -254,7 +260,10 @@ def _zombie_rule() -> "AutomationCore":
         ),
         actions=[
             ChangeFlowRunState(
-                state=StateType.CRASHED, message="No heartbeat for 90 s: the process of this run is gone."
+                name=None,
+                state=StateType.CRASHED,
+                message="No heartbeat for 90 s: the process of this run is gone.",
+                force=False,
             )
         ],
     )

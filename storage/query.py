@@ -105,10 +105,12 @@ def table(
         return [_columns(found) for found in s.scalars(wanted)]
 
 
-def count(row: type[Base], condition: str | None = None, *, up_to: int = 10_000) -> int:
+def count(row: type[Base], condition: str | None = None, *, up_to: int = 10_000, only: Any = None) -> int:
     """How many rows meet ``condition``; counting ends at ``up_to``, so that a page of millions answers at once."""
     fields = run_field if row is Run else lambda name: _column_field(row, name)
     wanted = select(literal(1)).select_from(row).limit(up_to)
+    if only is not None:
+        wanted = wanted.where(only)
     if condition:
         wanted = wanted.where(where(condition, fields))
     with session() as s:

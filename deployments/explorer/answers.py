@@ -1,11 +1,12 @@
 """What the pages show, as plain data: the JSON API returns these answers as they are."""
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException, Query
+from pydantic import BaseModel, Field
 
-from storage import query
+from storage import labels, query
 from storage.errors import BadInputError
 from storage.listing import listing, listing_names
 from storage.tables import ProductRow, Run
@@ -16,7 +17,17 @@ COUNTED = 10_000
 Where = Annotated[str, Query(description="filter, as in `nightloom runs ls --where`", max_length=2000)]
 Page = Annotated[int, Query(ge=1, le=100_000, description="page, from 1")]
 Size = Annotated[int, Query(ge=1, le=10_000, description="rows per page")]
+Label = Annotated[Literal["", "accept", "reject", "none"], Query(description="only rows that people decided on so")]
 STATUSES = ("completed", "failed", "running", "cancelled", "interrupted")
+
+
+class Decision(BaseModel):
+    """What somebody decided about a row."""
+
+    verdict: labels.Verdict
+    who: str = Field(
+        min_length=1, max_length=100, description="name of the person who decides", pattern=r"^[^\x00-\x1f]+$"
+    )
 
 
 def overview() -> dict[str, Any]:
@@ -90,25 +101,43 @@ def product(product_id: str) -> dict[str, Any]:
     }
 
 
-def table(name: str, where: Where = "", sort: str = "", page: Page = 1, size: Size = 50) -> dict[str, Any]:
-    """Rows of a workload's table (candidates, grasps, datasets, …), best or newest first; ``sort`` is a column, ``-`` for descending."""
-    if name not in listing_names():
-        raise HTTPException(
-            404, f"there is no table {name!r}; there are {', '.join(sorted(listing_names())) or 'none yet'}"
-        )
-    asked = listing(name)
+def table(
+    name: str, where: Where = "", sort: str = "", label: Label = "", page: Page = 1, size: Size = 50
+) -> dict[str, Any]:
+    """Rows of a workload's table (candidates, grasps, datasets, …), best or newest first.
+
+    ``sort`` is a column, with ``-`` for descending; ``label`` is what people decided: accept, reject, or none.
+    """
+    asked = _listing(name)
     columns = asked.row.__table__.columns
     key = sort.lstrip("-") or asked.order
     if key not in columns:
         raise BadInputError(f"{name} has no column {key!r}; it has {', '.join(columns.keys())}")
     order = columns[key].asc() if sort and not sort.startswith("-") else columns[key].desc()
-    rows = query.table(asked.row, where or None, order=order, limit=size, offset=(page - 1) * size)
+    only = labels.labelled(name, columns["id"], label) if label else None
+    rows = query.table(asked.row, where or None, order=order, limit=size, offset=(page - 1) * size, only=only)
+    decided = labels.labels(name, [str(row["id"]) for row in rows])
     return {
         "name": name,
         "columns": asked.columns,
-        "rows": rows,
-        "asked": {"where": where, "sort": sort},
-    } | _paging(query.count(asked.row, where or None, up_to=COUNTED), page, size)
+        "rows": [row | {"label": decided.get(str(row["id"]))} for row in rows],
+        "asked": {"where": where, "sort": sort, "label": label},
+    } | _paging(query.count(asked.row, where or None, up_to=COUNTED, only=only), page, size)
+
+
+def decide(name: str, row_id: str, decision: Decision) -> dict[str, Any]:
+    """Accept or reject a row, or take that back (clear); who and when is kept."""
+    asked = _listing(name)
+    if not query.count(asked.row, only=asked.row.__table__.columns["id"] == row_id):
+        raise HTTPException(404, f"{name} has no row {row_id!r}")
+    return labels.decide(name, row_id, decision.verdict, decision.who)
+
+
+def _listing(name: str) -> Any:
+    if name not in listing_names():
+        known = ", ".join(sorted(listing_names())) or "none yet"
+        raise HTTPException(404, f"there is no table {name!r}; there are {known}")
+    return listing(name)
 
 
 def _one(ask: Any) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def arrays(uri: str) -> list[dict[str, Any]]:
         return []
     found = []
     for name, array in sorted(group.arrays()):
-        dims = tuple(array.metadata.dimension_names or (f"axis{i}" for i in range(array.ndim)))
+        named = array.metadata.dimension_names or [None] * array.ndim
+        dims = tuple(dim or f"axis{i}" for i, dim in enumerate(named))
         if array.ndim < 2 or array.dtype.kind not in "fiub":
             continue
         across = _picture_axes(dims)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.services import free_port
+from deployments.supervisor import free_port
 from storage.identity import ROOT
 
 START_SECONDS = 240.0

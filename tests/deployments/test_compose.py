@@ -12,7 +12,8 @@ import httpx
 import pytest
 import yaml
 
-from deployments.services import explorer, free_port, server, worker
+from deployments.services import explorer, server, worker
+from deployments.supervisor import free_port
 from storage.identity import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -171,10 +172,10 @@ class Stack:
         return f"{name}:\n{(self.folder / f'{name}.log').read_text(errors='replace')[-3000:]}"
 
     def end(self) -> None:
-        from deployments.services import _end_group
+        from deployments.supervisor import end_group
 
         for process in reversed(self.processes.values()):
-            _end_group(process)
+            end_group(process)
 
 
 @pytest.fixture(scope="module")

@@ -146,9 +146,69 @@ def test_a_foreign_name_for_this_machine_is_refused(web):
     assert web.get("/api/runs", headers={"Host": "evil.example"}).status_code == 400
 
 
-def test_nothing_can_be_written_and_everything_is_described(web):
+def test_a_candidate_is_accepted_and_rejected_by_somebody(web, candidates):
+    address = "/api/tables/candidates/{}/label"
+    assert web.put(address.format(candidates[0]), json={"verdict": "reject", "who": "ada"}).status_code == 200
+    web.put(address.format(candidates[0]), json={"verdict": "accept", "who": EVIL})
+    web.put(address.format(candidates[1]), json={"verdict": "reject", "who": "ada"})
+    web.put(address.format(candidates[2]), json={"verdict": "reject", "who": "ada"})
+    web.put(address.format(candidates[2]), json={"verdict": "clear", "who": "ada"})
+    found = {
+        label: web.get("/api/tables/candidates", params={"label": label}).json()
+        for label in ("accept", "reject", "none")
+    }
+    assert [r["id"] for r in found["accept"]["rows"]] == [candidates[0]]
+    assert found["accept"]["rows"][0]["label"]["who"] == EVIL
+    assert [r["id"] for r in found["reject"]["rows"]] == [candidates[1]]
+    assert found["none"]["total"] == len(candidates) - 2
+    assert EVIL not in web.get("/tables/candidates").text
+    assert web.put(address.format("nobody"), json={"verdict": "accept", "who": "ada"}).status_code == 404
+    assert web.put(address.format(candidates[0]), json={"verdict": "perhaps", "who": "ada"}).status_code == 422
+
+
+def test_candidates_are_sorted_by_any_column_best_first(web, candidates):
+    assert [r["id"] for r in web.get("/api/tables/candidates").json()["rows"]] == candidates[::-1]
+    assert [r["id"] for r in web.get("/api/tables/candidates?sort=dm&where=snr < 9").json()["rows"]] == candidates[:2]
+    assert web.get("/tables/candidates?sort=-dm").status_code == 200
+    assert "has no column 'colour'" in web.get("/api/tables/candidates?sort=colour").json()["error"]
+
+
+@pytest.fixture
+def candidates(home):
+    from storage.search import Candidate
+
+    given = {
+        "run_id": "0" * 16,
+        "product_id": "1" * 16,
+        "trial_snr": 7.0,
+        "false_alarm_probability": 1e-9,
+        "time_s": 1.0,
+        "ref_freq_mhz": 1500.0,
+    }
+    rows = [
+        Candidate(
+            id=f"{i:016x}",
+            number=i,
+            snr=7.0 + i,
+            dm=100.0 * i,
+            width_s=0.01,
+            y=1.0,
+            x=2.0,
+            members=3,
+            simulated=False,
+            **given,
+        )
+        for i in range(4)
+    ]
+    with session() as s:
+        s.add_all(rows)
+    return [f"{i:016x}" for i in range(4)]
+
+
+def test_only_labels_can_be_written_and_everything_is_described(web):
     described = web.get("/openapi.json").json()["paths"]
-    assert {method for path in described.values() for method in path} == {"get"}
+    written = {path for path, methods in described.items() if set(methods) != {"get"}}
+    assert written == {"/api/tables/{name}/{row_id}/label"}
     assert {"/api/runs", "/api/runs/{run_id}", "/api/compare", "/api/products", "/runs.csv"} <= set(described)
     assert web.post("/runs").status_code == 405
 
@@ -238,7 +298,8 @@ def test_a_hundred_thousand_runs_are_paged_in_no_time(web):
     shutil.which("chromium") is None, reason="no chromium: apt-get install chromium, to see the pages in a real browser"
 )
 def test_a_real_browser_shows_the_pages_and_draws_the_spectrum(history, home):
-    from deployments.services import explorer, free_port, supervisor
+    from deployments.services import explorer
+    from deployments.supervisor import free_port, supervisor
 
     service = explorer("127.0.0.1", free_port(), "http://127.0.0.1:4200")
     with supervisor() as watched:

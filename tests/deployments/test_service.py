@@ -41,8 +41,8 @@ def test_a_cube_is_denoised_from_the_form(service, database):
     spectra = np.random.default_rng(0).normal(size=(3, 24)).cumsum(axis=1)
     weights = np.indices((40, 48)).sum(axis=0)[..., None] / 40 * [1.0, 0.5, 0.2]
     np.save(source, (weights @ spectra + np.random.default_rng(1).normal(0, 0.1, (40, 48, 24))).astype("f4"))
-    flow_run = service.trigger("denoise", source=str(source), tile=32)
-    assert service.wait(flow_run)["type"] == "COMPLETED", service.logs()
+    flow_run = service.trigger("denoise", source=str(source), method="hyres", tile=32)
+    assert service.wait(flow_run, seconds=300)["type"] == "COMPLETED", service.logs()
     (found,) = runs("flow = 'denoise' and status = 'completed' and params.tile = 32")
     assert run(found["run"])["flow_run_id"] == flow_run
     assert {"clean_cube", "picture"} <= {p["kind"] for p in found["products"]}

@@ -5,7 +5,8 @@ import time
 import psutil
 import pytest
 
-from deployments.services import Service, free_port, refuse_open_door, server, supervisor
+from deployments.services import refuse_open_door, server
+from deployments.supervisor import Service, free_port, supervisor
 from storage.errors import BadInputError, NightloomError
 
 
@@ -57,7 +58,7 @@ def test_grandchildren_end_as_well(place, monkeypatch):
         "print('up', flush=True); time.sleep(600)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(place))
-    monkeypatch.setattr("deployments.services.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("deployments.supervisor.GRACE_SECONDS", 0.5)
     with supervisor() as watched:
         watched.start(Service("parent", ("parent",), health="http://127.0.0.1:9/"))
         deadline = time.monotonic() + 30

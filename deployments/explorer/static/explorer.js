@@ -56,3 +56,23 @@ for (const viewer of document.querySelectorAll(".viewer")) {
       `${where}: from ${low.toPrecision(4)} to ${high.toPrecision(4)} ${line.units}, over ${line.along} ${ends[0]} to ${ends[1]}`;
   }
 }
+
+// Labels: who decides is remembered by this browser.
+const who = document.querySelector("input.who");
+if (who) {
+  who.value = localStorage.getItem("who") ?? "";
+  who.addEventListener("change", () => localStorage.setItem("who", who.value));
+}
+for (const cell of document.querySelectorAll("td.label")) {
+  cell.addEventListener("click", async (event) => {
+    if (event.target.tagName !== "BUTTON") return;
+    if (!who.value.trim()) return who.focus();
+    const body = JSON.stringify({ verdict: event.target.value, who: who.value.trim() });
+    const answer = await fetch(cell.dataset.address, { method: "PUT", headers: { "Content-Type": "application/json" }, body });
+    const told = await answer.json();
+    const shown = document.createElement("span");
+    shown.className = answer.ok ? told.verdict : "reject";
+    shown.textContent = answer.ok ? `${told.verdict} ${told.who}` : told.error;
+    cell.querySelector(".decided").replaceChildren(shown);
+  });
+}
