@@ -11,7 +11,7 @@ from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
 
-Method = Literal["auto", "hyres", "fasthyde", "fasthyin"]
+Method = Literal["auto", "hyres", "fasthyde", "fasthyin", "l1hymixde"]
 
 FOLLOWS = ("raw_cube",)
 
@@ -45,8 +45,6 @@ def denoise(params: DenoiseParams) -> RunSummary:
             return run.summary
         from storage import denoise as layouts
         from tasks.denoise import steps
-        from tasks.denoise.moments import packed_size
-        from tasks.denoise.scene import solve_scene
 
         noisy = run.use("source")
         with cluster():
@@ -60,12 +58,8 @@ def denoise(params: DenoiseParams) -> RunSummary:
                     run.create("outliers", layouts.outliers(noisy)),
                 )
                 run.record(**steps.tally(steps.mend_scene(noisy, cube, outliers, model), noisy.shape))
-            parts = run.create("moments", layouts.moments(noisy, params.tile, packed_size(len(bands))))
-            moments = steps.survey(cube, parts, bands, params.tile, method)
-            scene = method.adapt(solve_scene(moments, bands, noisy.shape[:2], method.rank))
-            scores = run.create("scores", layouts.scores(scene.shape, scene.n_component, params.tile))
-            steps.project_scene(cube, scores, scene, method)
-            plan = steps.survey_scores(run.create, scores, scene, method)
+            solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
+            scores, scene, plan = steps.look_again(run.create, noisy, bands, model, method, params.tile, solved)
             expected = method.expected_error(scene, plan)
             clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, scene.sigma, expected))
             removed = steps.restore(noisy, scores, clean, scene, method, plan)

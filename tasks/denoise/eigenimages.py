@@ -51,12 +51,16 @@ class EigenImages(ScoreMethod):
         keep = isotropic | strong | (self.rank is not None) | (min(scene.shape) == 1)
         return keep if keep.any() else np.arange(scene.n_component) == 0
 
-    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: np.ndarray) -> Any:
-        """The denoised core (y, x, band) of a tile."""
+    def filtered(self, scores: Any, tile: Tile, scene: SceneModel, plan: np.ndarray) -> Any:
+        """The denoised scores (y, x, component) of the core of a tile."""
         xp = namespace(scores)
         clean = xp.zeros((*(c.stop - c.start for c in tile.core), scene.n_component), xp.float32)
         clean[..., xp.asarray(plan)] = filter_scores(scores[..., xp.asarray(plan)], tile)
-        return back_project(clean, scene)
+        return clean
+
+    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: np.ndarray) -> Any:
+        """The denoised core (y, x, band) of a tile."""
+        return back_project(self.filtered(scores, tile, scene, plan), scene)
 
     def expected_error(self, scene: SceneModel, plan: np.ndarray) -> np.ndarray:
         """Upper bound of the root mean square error of each band: the noise inside the subspace."""

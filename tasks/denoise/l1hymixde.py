@@ -19,7 +19,7 @@ class L1HyMixDe(EigenImages):
 
     ``rank``: number of components; by default those that exceed what noise alone would show and are no stripes.
     ``stripes``: the direction along which a detector element writes, "columns" (along y, pushbroom) or "rows".
-    ``repeats``: how often outliers are looked for again, against the scene that came out; tile by tile it is never.
+    ``repeats``: how often outliers are looked for again, against the scene that came out.
     ``robust``: begin with the robust front end.
 
     Raises
@@ -43,6 +43,16 @@ class L1HyMixDe(EigenImages):
         if self.repeats < 0:
             raise ValueError(f"the number of repeats is {self.repeats}, expected 0 or more")
 
+    @property
+    def looks(self) -> int:
+        """How often outliers are looked for again."""
+        return self.repeats
+
+    @property
+    def settled(self) -> EigenImages:
+        """What denoises a cube without outliers."""
+        return EigenImages(self.rank)
+
     def denoise(self, cube: Any, valid: Any, model: RobustModel | None = None) -> Any:
         """A checked cube in memory, denoised; ``model`` where it was fitted already."""
         if self.stripes == "rows":
@@ -55,7 +65,7 @@ class L1HyMixDe(EigenImages):
         for _ in range(self.repeats):
             repaired = repair(cube, clean, valid, model.sigma).cube
             del clean  # a cube less in memory while the next one is made
-            clean = denoise_cube(EigenImages(self.rank), repaired, valid)
+            clean = denoise_cube(self.settled, repaired, valid)
         return clean
 
 

@@ -12,16 +12,17 @@ from storage import denoise as layouts
 from storage.product import Product
 from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
-from tasks.array.tiling import Tile, tiles
+from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis, diagnose
 from tasks.denoise.checks import usable_bands
 from tasks.denoise.methods import method as find_method
-from tasks.denoise.moments import Moments, measure, merge, packed, unpacked
+from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
+from tasks.denoise.outliers import repair
 from tasks.denoise.quicklook import Look, draw
 from tasks.denoise.robust import RobustModel, fit_robust, mend
 from tasks.denoise.sample import sample_lines
-from tasks.denoise.scene import SceneModel
-from tasks.denoise.scores import project
+from tasks.denoise.scene import SceneModel, solve_scene
+from tasks.denoise.scores import back_project, project
 from tasks.denoise.streaming import ScoreMethod
 from tasks.stage import StageReport, run_stage
 
@@ -84,11 +85,25 @@ def mend_tile(tile: Tile, noisy: Product, mended: Product, outliers: Product, mo
     }
 
 
+def solve_scores(
+    create: Callable[..., Product], cube: Product, bands: np.ndarray, method: ScoreMethod, edge: int, look: int = 0
+) -> tuple[Product, SceneModel, Any]:
+    """Passes 1 to 2b: the scores of ``cube``, its scene, and what all tiles must share."""
+    mark = f"_look_{look}" if look else ""
+    parts = create(f"moments{mark}", layouts.moments(cube, edge, packed_size(len(bands))))
+    moments = survey(cube, parts, bands, edge, method, mark)
+    scene = solve_scene(moments, bands, cube.shape[:2], method.rank, method.equal_noise)
+    scene = method.adapt(scene)
+    scores = create(f"scores{mark}", layouts.scores(scene.shape, scene.n_component, edge))
+    project_scene(cube, scores, scene, method, mark)
+    return scores, scene, survey_scores(create, scores, scene, method, mark)
+
+
 @task
-def survey(cube: Product, parts: Product, bands: np.ndarray, edge: int, method: ScoreMethod) -> Moments:
+def survey(cube: Product, parts: Product, bands: np.ndarray, edge: int, method: ScoreMethod, mark: str = "") -> Moments:
     """Pass 1: the moments of the whole scene."""
     plan = _plan(cube, (edge, edge))
-    run_stage(survey_tile, plan, cube, parts, bands, method, _columns(plan), splits=False)
+    run_stage(survey_tile, plan, cube, parts, bands, method, _columns(plan), name=f"survey_tile{mark}", splits=False)
     return tree_reduce([unpacked(part, len(bands)) for part in parts.read()], merge)
 
 
@@ -102,9 +117,12 @@ def survey_tile(
 
 
 @task
-def project_scene(cube: Product, scores: Product, scene: SceneModel, method: ScoreMethod) -> StageReport:
+def project_scene(
+    cube: Product, scores: Product, scene: SceneModel, method: ScoreMethod, mark: str = ""
+) -> StageReport:
     """Pass 2: the scores of every pixel."""
-    return run_stage(project_tile, _plan(scores, scores.grid), cube, scores, scene, method)
+    plan = _plan(scores, scores.grid)
+    return run_stage(project_tile, plan, cube, scores, scene, method, name=f"project_tile{mark}")
 
 
 def project_tile(tile: Tile, cube: Product, scores: Product, scene: SceneModel, method: ScoreMethod) -> dict:
@@ -114,12 +132,14 @@ def project_tile(tile: Tile, cube: Product, scores: Product, scene: SceneModel, 
     return {}
 
 
-def survey_scores(create: Callable[..., Product], scores: Product, scene: SceneModel, method: ScoreMethod) -> Any:
+def survey_scores(
+    create: Callable[..., Product], scores: Product, scene: SceneModel, method: ScoreMethod, mark: str = ""
+) -> Any:
     """Pass 2b, as often as the method wants: what all tiles must share. ``create`` makes scratch products."""
     plan = None
     n_tile = len(_plan(scores, scores.grid))
     for round_ in range(method.rounds):
-        name = f"measured_{round_}"
+        name = f"measured_{round_}{mark}"
         parts = create(name, layouts.parts(name, n_tile, method.part_shape(scene), "float64"))
         plan = measure_scores(scores, parts, scene, method, plan)
     return plan
@@ -141,6 +161,62 @@ def measure_tile(
     block = to_device(scores.read((*tile.read, slice(None))))
     _write_part(parts, tile, columns, method.survey(block, tile, scene, plan))
     return {}
+
+
+@task
+def filter_scene(scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any) -> StageReport:
+    """Pass 2c, first half: denoised scores, from which outliers are looked for again."""
+    wide = _plan(clean, clean.grid, method.halo(scene))
+    return run_stage(filter_tile, wide, scores, clean, scene, method, plan, name=clean.group_attrs["kind"])
+
+
+def filter_tile(tile: Tile, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any) -> dict:
+    """The denoised scores of one tile."""
+    found = method.filtered(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
+    clean.write((*tile.core, slice(0, scene.n_component)), to_host(found))
+    return {}
+
+
+@task
+def repair_scene(
+    noisy: Product, clean: Product, repaired: Product, scene: SceneModel, sigma: np.ndarray
+) -> StageReport:
+    """Pass 2c, second half: outliers and stripes taken out again, strip of columns by strip of columns."""
+    wide = _plan(repaired, repaired.grid, (0, 1))
+    return run_stage(
+        repair_tile, wide, noisy, clean, repaired, scene, sigma, name=repaired.group_attrs["kind"], splits=False
+    )
+
+
+def repair_tile(
+    tile: Tile, noisy: Product, clean: Product, repaired: Product, scene: SceneModel, sigma: np.ndarray
+) -> dict:
+    """Repair one strip of whole columns; its neighbours are read, because a stripe stands out between them."""
+    block, valid = read_block(noisy, tile.read)
+    estimate = back_project(to_device(clean.read((*tile.read, slice(None)))), scene)
+    found = repair(to_device(block), estimate, None if valid is None else to_device(valid), sigma)
+    cube = to_host(found.cube)[tile.trim]
+    if valid is not None:
+        cube = np.where(valid[tile.trim], cube, np.float32(np.nan))
+    repaired.write((*tile.core, slice(0, block.shape[2])), cube)
+    return {"outliers": int(found.outlier[tile.trim].sum())}
+
+
+def look_again(
+    create: Callable[..., Product], noisy: Product, bands: np.ndarray, model: RobustModel, method: ScoreMethod,
+    edge: int, solved: tuple[Product, SceneModel, Any],
+) -> tuple[Product, SceneModel, Any]:  # fmt: skip
+    """Pass 2c, as often as the method wants: scores, scene and plan of the cube without its outliers."""
+    for look_ in range(1, method.looks + 1):
+        scores, scene, plan = solved
+        name = f"filtered_{look_}"
+        clean = create(name, replace(layouts.scores(scene.shape, scene.n_component, edge), kind=name))
+        filter_scene(scores, clean, scene, method, plan)
+        name = f"repaired_{look_}"
+        repaired = create(name, replace(layouts.mended(noisy), kind=name))
+        repair_scene(noisy, clean, repaired, scene, model.sigma)
+        solved = solve_scores(create, repaired, bands, method.settled, edge, look_)
+    return solved
 
 
 @task
@@ -211,7 +287,7 @@ def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:
     return method.encode(to_device(block), marks), marks
 
 
-def _plan(product: Product, cell: Sequence[int], halo: int = 0) -> list[Tile]:
+def _plan(product: Product, cell: Sequence[int], halo: Halo = 0) -> list[Tile]:
     return tiles(product.shape[:2], cell[:2], halo)
 
 

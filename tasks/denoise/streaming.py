@@ -10,6 +10,8 @@ What `steps.py` maps over tiles, in order; everything between two passes happens
     pass 2    project(block, valid, scene)              core only                      -> scores (y, x, component)
     pass 2b   method.survey(scores, tile, scene, plan)  scores with method.halo(scene) -> array of method.part_shape
               plan    = method.solve(tree_reduce(parts, add), scene, plan)    ... method.rounds times, plan = None first
+    pass 2c   method.looks times: method.filtered(...) -> scores; outliers.repair(strip of whole columns, ...) -> cube;
+              passes 1 to 2b again with method.settled
     pass 3    method.restore(scores, tile, scene, plan) scores with method.halo(scene) -> clean core (y, x, band)
 
 A tile's core may be any rectangle. The wavelets are undecimated, so there is no lattice to keep to; thresholds, rank
@@ -50,6 +52,8 @@ class ScoreMethod:
     """Whether all bands share one noise."""
     rounds: ClassVar[int] = 0
     """How many times the scores are surveyed."""
+    looks: int = 0
+    """How often outliers are looked for again, against the scene that came out (`tasks.denoise.l1hymixde`)."""
 
     def encode(self, block: Any, valid: Any) -> Any:
         """Values whose noise does not depend on the signal; applied before any sum over pixels."""
