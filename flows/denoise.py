@@ -11,7 +11,7 @@ from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
 
-Method = Literal["auto", "hyres", "fasthyde", "fasthyin", "l1hymixde"]
+Method = Literal["auto", "hyres", "hyminor", "forpdn", "wsrrr", "otvca", "rctv", "fasthyde", "fasthyin", "l1hymixde"]
 
 FOLLOWS = ("raw_cube",)
 

@@ -94,7 +94,7 @@ def _alternate(values: np.ndarray, known: np.ndarray, filled: np.ndarray) -> tup
     """Model and outliers in turn, each from the other."""
     for round_ in range(ROUNDS):
         mean, sigma, basis = _subspace(filled[known.any(-1)], LIMIT ** max(0, 2 - round_))
-        fit = (((filled - mean) / sigma) @ basis @ basis.T * sigma + mean).astype(np.float32)
+        fit = _nearest(filled, mean, sigma, basis)
         away = values - fit
         free = np.sqrt(1 - np.minimum((basis**2).sum(1), 0.9))
         sigma = np.maximum(_spreads(away, known) / free, 1e-6 * filled.std((0, 1)))
@@ -107,6 +107,21 @@ def _alternate(values: np.ndarray, known: np.ndarray, filled: np.ndarray) -> tup
     return mean, sigma, basis, column_spread, good
 
 
+def _product(centred: np.ndarray) -> np.ndarray:
+    """Sum of outer products in float64, a part at a time."""
+    parts = (centred[i : i + 2048].astype(np.float64) for i in range(0, len(centred), 2048))
+    return sum(part.T @ part for part in parts)  # type: ignore[return-value]
+
+
+def _nearest(spectra: np.ndarray, mean: np.ndarray, sigma: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """The spectra of the subspace nearest to these; float32 throughout, to spare memory."""
+    forward = (basis / sigma[:, None]).astype(np.float32)
+    centre = mean.astype(np.float32)
+    fit = ((spectra - centre) @ forward) @ (basis * sigma[:, None]).T.astype(np.float32)
+    fit += centre
+    return fit
+
+
 def _column_spread(away: np.ndarray, known: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """How much the columns of a band differ, typically: what a model that does not fit everywhere makes of columns."""
     clipped = np.where(known, np.clip(away, -LIMIT * sigma, LIMIT * sigma), 0).sum(0) / np.maximum(known.sum(0), 1)
@@ -117,8 +132,7 @@ def _subspace(spectra: np.ndarray, caution: float) -> tuple[np.ndarray, np.ndarr
     """Mean, noise and the components that stand out of it by ``caution``."""
     count, n_band = spectra.shape
     mean = spectra.mean(0, dtype=np.float64)
-    centred = spectra.astype(np.float64) - mean
-    cov = centred.T @ centred / count
+    cov = _product(spectra - mean.astype(np.float32)) / count
     sigma = refined_sigma(cov, regression_sigma(cov, count), count)
     eigenvalues, vectors = np.linalg.eigh(cov / np.outer(sigma, sigma))
     rank = int(np.clip((eigenvalues > caution * noise_edge(n_band, count)).sum(), 1, max(1, n_band // 3)))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-MOST = 16384
-"""Pixels in a sample: forty times as many as the bands of a large sensor."""
+MOST = 8192
+"""Pixels in a sample: twenty times as many as the bands of a large sensor."""
 ROWS = 512
 GROUPS = 16
 

@@ -33,3 +33,12 @@ def test_a_file_becomes_a_clean_cube(home, prefect_server, cube):
 def test_an_unknown_method_is_refused_in_the_form():
     with pytest.raises(ValueError, match="hyres"):
         DenoiseParams(source="x.npy", method="hires")
+
+
+def test_the_form_offers_every_method():
+    from typing import get_args
+
+    from flows.denoise import Method
+    from tasks.denoise.methods import METHODS
+
+    assert set(get_args(Method)) == set(METHODS)

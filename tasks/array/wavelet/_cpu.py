@@ -12,7 +12,11 @@ _wrap, _tap_offset, _bin_of = jit(_formulas.wrap), jit(_formulas.tap_offset), ji
 def _unroll_row(row, before, buffer):
     """Copy ``row`` into ``buffer`` with its periodic continuation on both sides: no index is folded afterwards."""
     n = row.size
-    for i in range(buffer.size):
+    for i in range(before):
+        buffer[i] = row[_wrap(i - before, n)]
+    for i in range(n):
+        buffer[before + i] = row[i]
+    for i in range(before + n, buffer.size):
         buffer[i] = row[_wrap(i - before, n)]
 
 

@@ -3,6 +3,7 @@
 Starck, Murtagh & Fadili, Sparse Image and Signal Processing (2010), ch. 3.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,16 @@ def smoothed(images: Any, step: int) -> Any:
 def split(images: Any) -> Any:
     """Details and remainder of each image, (n, level + 1, y, x) float32: their sum is the image."""
     xp = namespace(images)
-    parts = []
+    parts = xp.empty((len(images), LEVELS + 1, *images.shape[1:]), xp.float32)
     for level in range(LEVELS):
         coarse = smoothed(images, 2**level)
-        parts.append(images - coarse)
+        xp.subtract(images, coarse, out=parts[:, level])
         images = coarse
-    return xp.stack([*parts, images], axis=1)
+    parts[:, -1] = images
+    return parts
 
 
+@cache
 def traces() -> np.ndarray:
     """How much of a pixel comes back in each part at its own place; they sum to one."""
     impulse = np.zeros((1, 64, 64), np.float32)

@@ -28,8 +28,11 @@ def smoothed(images, step):
             up, down = image[_folded(y - step, ny)], image[_folded(y + step, ny)]
             _blend(between[y], image[y], up, down, image[_folded(y - 2 * step, ny)], image[_folded(y + 2 * step, ny)])
         for y in range(ny):
-            for i in range(row.size):
+            for i in range(2 * step):
                 row[i] = between[y, _folded(i - 2 * step, nx)]
+                row[nx + 2 * step + i] = between[y, _folded(i, nx)]
+            for i in range(nx):
+                row[2 * step + i] = between[y, i]
             near_a, near_b = row[step : step + nx], row[3 * step : 3 * step + nx]
             _blend(out[b, y], row[2 * step : 2 * step + nx], near_a, near_b, row[:nx], row[4 * step :])
     return out
