@@ -86,14 +86,15 @@ class Build:
         self.run.add_rows(*map(self._gate_row, gates))
 
     def _new_sources(self) -> list[Offer]:
-        offered = offers(self.params.kind, self.params.selected, self.params.hand)
+        known = set(self.state.sources.values())
+        unknown = [row for row in self.params.selected if row.digest not in known]
+        offered = offers(self.params.kind, unknown, self.params.hand)
         if not offered and self.state.parent is None:
             condition = f" of runs that meet {self.params.where!r}" if self.params.where else ""
             raise BadInputError(
                 f"no product{condition} can be made a {self.params.kind} dataset of; run the flow that makes them first"
             )
-        known = set(self.state.sources.values())
-        return self._alike([o for o in offered if o.digest not in known])
+        return self._alike(offered)
 
     def _alike(self, new: list[Offer]) -> list[Offer]:
         """Those whose samples have the form of the dataset, or at first the commonest form; the others are noted."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import insert
+
 from storage import lease
 from storage.areas import Area
 from storage.database import now, patiently, session
@@ -173,9 +175,10 @@ class RecordedRun:
             for row in self._rows:
                 s.merge(row)
             s.flush()
-            for row in self._rows:
-                for parent in parents:
-                    s.merge(Lineage(child_id=row.id, parent_id=parent))
+            # A dataset has thousands of parents; the children are new, so there is no row to look for.
+            links = [{"child_id": row.id, "parent_id": parent} for row in self._rows for parent in sorted(parents)]
+            if links:
+                s.execute(insert(Lineage), links)
             for row in self._domain_rows:
                 s.merge(row)
             for metric in _metric_rows(self.id, self.summary.metrics):

@@ -135,12 +135,23 @@ def read_bytes(uri: str) -> bytes:
 def files(uri: str) -> Iterator[tuple[str, int]]:
     """Every file under ``uri`` as (name relative to it, bytes), sorted by name."""
     if is_local(uri):
-        root = Path(uri)
-        yield from sorted((p.relative_to(root).as_posix(), p.stat().st_size) for p in root.rglob("*") if p.is_file())
+        yield from sorted(_local_files(uri, ""))
         return
     fs, path = _filesystem(uri)
     found = persistently(uri, lambda: fs.find(path, detail=True))
     yield from sorted((name[len(path) :].lstrip("/"), info["size"]) for name, info in found.items())
+
+
+def _local_files(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Files under ``folder``; scandir because datasets have thousands, and pathlib takes five times as long."""
+    if not Path(folder).is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _local_files(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file():
+                yield f"{prefix}{entry.name}", entry.stat().st_size
 
 
 def children(uri: str) -> list[str]:
