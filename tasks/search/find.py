@@ -213,8 +213,8 @@ def candidates(plan: SearchPlan, chosen: Events, members: np.ndarray, beam: floa
     columns = [[getattr(p, name) for p in refined] for name in Pulse.__dataclass_fields__]
     snr, time, y, x, dm, width = (np.array(column, np.float64) for column in columns)
     pulses, groups = sift(Events(snr, time * plan.dt, y, x, dm, width * plan.dt), plan.freqs, plan.dt, beam)
-    trials = independent_trials(plan.levels, plan.shape[0], plan.shape[2] * plan.shape[3], 1.13 * beam**2)
     best = np.array([chosen.snr[group].max() for group in groups])
+    trials = independent_trials(plan.levels, plan.shape[0], plan.shape[2] * plan.shape[3], beam, best)
     rows = {
         "time_s": pulses.time,
         "ref_freq_mhz": np.full(len(groups), np.mean(plan.freqs)),
