@@ -16,6 +16,7 @@ METHODS = {
     "wsrrr": "tasks.denoise.wsrrr:WSRRR",
     "otvca": "tasks.denoise.otvca:OTVCA",
     "rctv": "tasks.denoise.rctv:RCTV",
+    "onnx": "tasks.denoise.learned:Learned",
 }
 """Typed name -> module:class. Its fields are the method's parameters."""
 

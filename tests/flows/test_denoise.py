@@ -41,4 +41,4 @@ def test_the_form_offers_every_method():
     from flows.denoise import Method
     from tasks.denoise.methods import METHODS
 
-    assert set(get_args(Method)) == set(METHODS)
+    assert set(get_args(Method)) == set(METHODS) - {"onnx"}  # a network runs in memory only
