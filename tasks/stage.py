@@ -9,7 +9,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +18,12 @@ from storage.ledger import Ledger, TileDone
 from storage.writes import assembled, collected
 from tasks.array.tiling import Tile
 from tasks.attempts import Attempt, cut
+from tasks.executors import Here, OnCluster
 from tasks.progress import Progress
 
 log = logging.getLogger("nightloom")
 
 LASTING = (ValueError, TypeError, NightloomError)
-CAPACITY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _do(
         executor.close()
 
 
-def run_tile(step: Callable[..., Any], attempt: Attempt, args: tuple) -> TileDone:
+def run_tile(attempt: Attempt, step: Callable[..., Any], args: tuple) -> TileDone:
     """Do one tile, on a worker; collect what it wrote."""
     start = time.perf_counter()
     with collected() as writes:
@@ -227,95 +226,14 @@ def _artifact(name: str) -> Callable[[float], None]:
     return show
 
 
-@dataclass
-class _Here:
-    """Tiles run in this process, one at a time."""
-
-    step: Callable[..., Any]
-    args: tuple
-    queue: list[Attempt] = field(default_factory=list)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.queue)
-
-    @property
-    def has_room(self) -> bool:
-        return not self.queue
-
-    def submit(self, attempt: Attempt) -> None:
-        self.queue.append(attempt)
-
-    def next(self) -> tuple[Attempt, TileDone | BaseException]:
-        attempt = self.queue.pop()
-        try:
-            return attempt, run_tile(self.step, attempt, self.args)
-        except Exception as error:  # noqa: BLE001 - a tile's failure is data: it is retried or reported with its index
-            return attempt, error
-
-    def close(self) -> None:
-        self.queue.clear()
-
-
-class _OnCluster:
-    """Tiles run on Dask workers; a few more than there are threads are in flight, so that none waits for the driver."""
-
-    def __init__(self, client: Any, step: Callable[..., Any], args: tuple) -> None:
-        from distributed import as_completed
-
-        self.client, self.step, self.args = client, step, args
-        self.flying: dict[Any, Attempt] = {}
-        self.arrivals = as_completed()
-        self._measure()
-
-    def _measure(self) -> None:
-        """How many tiles may be in flight, and what they ask of a worker; workers of a queued cluster come and go."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
-        threads = sum(worker["nthreads"] for worker in workers) or 1
-        self.room = threads + max(2, threads // 2)
-        # A cluster that someone else started may not declare it; its tiles would wait for ever.
-        declared = not workers or any("GPU" in worker["resources"] for worker in workers)
-        self.demand = {"GPU": 1} if declared else None
-        self.measured = time.monotonic()
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.flying)
-
-    @property
-    def has_room(self) -> bool:
-        if time.monotonic() - self.measured > CAPACITY_SECONDS:
-            self._measure()
-        return len(self.flying) < self.room
-
-    def submit(self, attempt: Attempt) -> None:
-        future = self.client.submit(run_tile, self.step, attempt, self.args, pure=False, resources=self.demand)
-        self.flying[future] = attempt
-        self.arrivals.add(future)
-
-    def next(self) -> tuple[Attempt, TileDone | BaseException]:
-        future = next(self.arrivals)
-        attempt = self.flying.pop(future)
-        if future.status == "cancelled":
-            return attempt, ConnectionError("the Dask scheduler lost this tile")
-        try:
-            return attempt, future.result()
-        except Exception as error:  # noqa: BLE001 - as above; a finished tile's record may also be lost with its worker
-            return attempt, error
-
-    def close(self) -> None:
-        with suppress(Exception):  # the cluster may be gone already; there is then nothing to cancel
-            self.client.cancel(list(self.flying), force=True)
-        self.flying.clear()
-
-
-def _executor(step: Callable[..., Any], args: tuple) -> "_Here | _OnCluster":
+def _executor(step: Callable[..., Any], args: tuple) -> Here | OnCluster:
     if "distributed" not in sys.modules:  # nobody opened a cluster; importing it would take half a second
-        return _Here(step, args)
+        return Here(run_tile, step, args)
+    from distributed import as_completed
     from distributed.client import default_client
 
     try:
         client = default_client()
     except ValueError:
-        return _Here(step, args)
-    return _OnCluster(client, step, args)
+        return Here(run_tile, step, args)
+    return OnCluster(client, as_completed(), run_tile, step, args)

@@ -1,0 +1,101 @@
+"""Where attempts at tiles are made: in this process, or on the workers of a Dask cluster."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from tasks.attempts import Attempt
+
+CAPACITY_SECONDS = 10.0
+
+Result = tuple[Attempt, Any]
+"""An attempt, and what came of it: what the function returned, or the exception it raised."""
+
+
+class Here:
+    """One attempt at a time, in this process: ``function(attempt, *args)``."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.function, self.args = function, args
+        self.waiting: list[Attempt] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt was submitted whose result was not taken yet."""
+        return bool(self.waiting)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be submitted now."""
+        return not self.waiting
+
+    def submit(self, attempt: Attempt) -> None:
+        """Take one attempt."""
+        self.waiting.append(attempt)
+
+    def next(self) -> Result:
+        """The next result, in the order in which they come."""
+        attempt = self.waiting.pop()
+        try:
+            return attempt, self.function(attempt, *self.args)
+        except Exception as error:  # noqa: BLE001 - a tile's failure is data: it is retried or reported with its index
+            return attempt, error
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        self.waiting.clear()
+
+
+class OnCluster:
+    """The same on Dask workers; a few more than there are threads are in flight, so that none waits for the driver."""
+
+    def __init__(self, client: Any, arrivals: Any, function: Callable[..., Any], *args: Any) -> None:
+        self.client, self.arrivals, self.function, self.args = client, arrivals, function, args
+        self.flying: dict[Any, Attempt] = {}
+        self._measure()
+
+    def _measure(self) -> None:
+        """How many tiles may be in flight, and what they ask of a worker; workers of a queued cluster come and go."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        threads = sum(worker["nthreads"] for worker in workers) or 1
+        self.room = threads + max(2, threads // 2)
+        # A cluster that someone else started may not declare it; its tiles would wait for ever.
+        declared = not workers or any("GPU" in worker["resources"] for worker in workers)
+        self.demand = {"GPU": 1} if declared else None
+        self.measured = time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is in flight."""
+        return bool(self.flying)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be submitted now."""
+        if time.monotonic() - self.measured > CAPACITY_SECONDS:
+            self._measure()
+        return len(self.flying) < self.room
+
+    def submit(self, attempt: Attempt) -> None:
+        """Send one attempt to a worker."""
+        future = self.client.submit(self.function, attempt, *self.args, pure=False, resources=self.demand)
+        self.flying[future] = attempt
+        self.arrivals.add(future)
+
+    def next(self) -> Result:
+        """The next result, in the order in which they come."""
+        future = next(self.arrivals)
+        attempt = self.flying.pop(future)
+        if future.status == "cancelled":
+            return attempt, ConnectionError("the Dask scheduler lost this tile")
+        try:
+            return attempt, future.result()
+        except Exception as error:  # noqa: BLE001 - as above; a finished tile's record may also be lost with its worker
+            return attempt, error
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        with suppress(Exception):  # the cluster may be gone already; there is then nothing to cancel
+            self.client.cancel(list(self.flying), force=True)
+        self.flying.clear()
