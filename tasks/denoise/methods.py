@@ -1,5 +1,6 @@
 """The denoising methods by the names people type; a method's module is imported when it is first used."""
 
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,7 +42,7 @@ def method(name: str, **params: Any) -> Any:
         )
     module, _, kind = METHODS[name].partition(":")
     factory = getattr(import_module(module), kind)
-    known = set(getattr(factory, "__dataclass_fields__", {}))
+    known = {parameter.name for parameter in fields(factory)}
     unknown = sorted(set(params) - known)
     if unknown:
         accepted = ", ".join(sorted(known)) or "none"
