@@ -51,7 +51,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
-    python_type = datetime
+
+    @property
+    def python_type(self) -> type[datetime]:
+        """What a condition on such a column compares with."""
+        return datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
         if value is None:

@@ -47,7 +47,9 @@ def acquire(key: str, run_id: str) -> Lease | None:
 
 def clock(s: Session) -> datetime:
     """The time that all hosts share: the server's; SQLite serves one host, whose own clock will do."""
-    return s.scalar(select(func.clock_timestamp())) if s.get_bind().dialect.name == "postgresql" else now()
+    if s.get_bind().dialect.name == "postgresql":
+        return s.scalars(select(func.clock_timestamp())).one()
+    return now()
 
 
 def is_stale(held: Lease, time: datetime) -> bool:

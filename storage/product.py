@@ -53,7 +53,7 @@ class Product:
     @property
     def dims(self) -> tuple[str, ...]:
         """Name of each axis."""
-        return tuple(self._open("r").metadata.dimension_names or ())
+        return tuple(name or "" for name in self._open("r").metadata.dimension_names or ())
 
     @property
     def grid(self) -> tuple[int, ...]:
