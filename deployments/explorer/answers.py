@@ -11,6 +11,7 @@ from storage.errors import BadInputError
 from storage.listing import listing, listing_names
 from storage.tables import ProductRow, Run
 
+LARGEST_PAGE = 50
 COUNTED = 10_000
 """Rows are counted up to here; beyond, a page says "more than"."""
 
@@ -117,12 +118,30 @@ def table(
     only = labels.labelled(name, columns["id"], label) if label else None
     rows = query.table(asked.row, where or None, order=order, limit=size, offset=(page - 1) * size, only=only)
     decided = labels.labels(name, [str(row["id"]) for row in rows])
+    shown = _pictures_of(name, rows[:LARGEST_PAGE])
     return {
         "name": name,
         "columns": asked.columns,
-        "rows": [row | {"label": decided.get(str(row["id"]))} for row in rows],
+        "example": f"{asked.order} > …",
+        "pictured": bool(shown),
+        "rows": [row | {"label": decided.get(str(row["id"])), "picture": shown.get(str(row["id"]))} for row in rows],
         "asked": {"where": where, "sort": sort, "label": label},
     } | _paging(query.count(asked.row, where or None, up_to=COUNTED, only=only), page, size)
+
+
+def _pictures_of(name: str, rows: list[dict[str, Any]]) -> dict[str, str]:
+    """The picture that shows a row, by id: ``candidate_007.png`` for candidate number 7 of a run, else one of its run."""
+    wanted = {}
+    for row in rows:
+        if run_id := row.get("run_id"):
+            file = f"{name.removesuffix('s')}_{row['number']:03d}.png" if "number" in row else None
+            wanted[str(row["id"])] = f"run_id = '{run_id}'" + (f" and name = '{file}'" if file else "")
+    if not wanted:
+        return {}
+    found = query.products(f"kind = 'picture' and ({' or '.join(f'({w})' for w in set(wanted.values()))})", limit=500)
+    by_both = {f"run_id = '{p['run_id']}' and name = '{p['name']}'": p["id"] for p in found}
+    by_run = {f"run_id = '{p['run_id']}'": p["id"] for p in found}
+    return {id_: picture for id_, w in wanted.items() if (picture := by_both.get(w) or by_run.get(w))}
 
 
 def decide(name: str, row_id: str, decision: Decision) -> dict[str, Any]:

@@ -173,6 +173,20 @@ def test_candidates_are_sorted_by_any_column_best_first(web, candidates):
     assert "has no column 'colour'" in web.get("/api/tables/candidates?sort=colour").json()["error"]
 
 
+def test_a_candidate_stands_beside_its_picture(web, candidates):
+    with recorded("search", SceneParams()) as run:
+        run.save("candidate_002.png", PNG, kind="picture")
+        run.save("other.png", PNG, kind="picture")
+    from storage.search import Candidate
+
+    with session() as s:
+        s.get_one(Candidate, candidates[2]).run_id = run.id
+    rows = {r["id"]: r for r in web.get("/api/tables/candidates").json()["rows"]}
+    assert web.get(f"/products/{rows[candidates[2]]['picture']}/file").content == PNG
+    assert rows[candidates[1]]["picture"] is None
+    assert rows[candidates[2]]["picture"] in web.get("/tables/candidates").text
+
+
 @pytest.fixture
 def candidates(home):
     from storage.search import Candidate

@@ -53,7 +53,7 @@ for (const viewer of document.querySelectorAll(".viewer")) {
     const where = Object.entries(at).map(([name, value]) => `${name} ${value}`).join(", ");
     const ends = [line.coordinate[0], line.coordinate.at(-1)];
     form.querySelector(".profile-range").textContent =
-      `${where}: from ${low.toPrecision(4)} to ${high.toPrecision(4)} ${line.units}, over ${line.along} ${ends[0]} to ${ends[1]}`;
+      `${where}: from ${low.toPrecision(4)} to ${high.toPrecision(4)} ${line.units === "1" ? "" : line.units}, over ${line.along} ${ends[0]} to ${ends[1]}`;
   }
 }
 
