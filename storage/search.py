@@ -1,5 +1,6 @@
 """What the transient search leaves behind: candidates, exposures and injections in the database; flags and cutouts."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,14 @@ def sums(n_tile: int, n_time: int, n_channel: int) -> Layout:
     return Layout("sums", {"sums": described})
 
 
+def injected(shape: tuple[int, int, int, int], edge: int) -> Layout:
+    """Scratch: a cube with simulated pulses added, and its mask."""
+    cell = (min(shape[0], 512), shape[1], edge, edge)
+    dims = ("time", "channel", "y", "x")
+    cube = variable(dims, shape, "float32", cell, codec="lz4")
+    return Layout("injected", {"cube": cube, "valid": replace(cube, dtype="bool", fill_value=False)})
+
+
 def flags(n_time: int, n_channel: int, coords: dict[str, Coordinate]) -> Layout:
     """What was excised, and the noise and gain of everything else."""
     dims, shape = ("time", "channel"), (n_time, n_channel)
@@ -175,6 +184,11 @@ LISTINGS = {
             "run_id",
         ),
         order="snr",
+    ),
+    "injections": Listing(
+        row=Injection,
+        columns=("id", "ideal_snr", "found", "snr", "dm", "width_s", "time_s", "y", "x", "fluence", "run_id"),
+        order="ideal_snr",
     ),
     "exposures": Listing(
         row=Exposure,

@@ -20,6 +20,7 @@ from tasks.search.calibration import calibration, patterns, residual_images, str
 from tasks.search.cutouts import BINS, DM_TRIALS, EDGE, Cutout, cut_out
 from tasks.search.find import candidates, cut_patch, typical_weight
 from tasks.search.hunt import Block, SearchPlan, hunt
+from tasks.search.injection import Injected, add_pulses
 from tasks.search.noise import Sums, Weights, rough_beam, rough_sigma, scan_times
 from tasks.search.refine import Pulse
 from tasks.search.sifting import Events, join_events, sift
@@ -298,3 +299,28 @@ def cutout_layout(cutouts: list[Cutout], frame: pd.DataFrame, freqs: np.ndarray)
         "snr": named(("candidate",), frame["snr"].to_numpy()[:n], "1", "signal to noise ratio"),
     }
     return layouts.cutouts(n, len(freqs), EDGE, BINS, DM_TRIALS, coords)
+
+
+def inject(
+    create: Callable[..., Product], seen: Observation, pulses: list[Injected], beam: float, tile: int
+) -> Observation:
+    """The observation with pulses added to it, in a scratch cube."""
+    target = create("injected", layouts.injected(seen.shape, tile))
+    inject_all(seen, target, pulses, beam)
+    return replace(seen, cube=target)
+
+
+@task
+def inject_all(seen: Observation, target: Product, pulses: list[Injected], beam: float) -> None:
+    """Copy the cube and add the pulses."""
+    run_stage(inject_tile, tiles(seen.shape, target.grid), seen, target, pulses, beam)
+
+
+def inject_tile(tile: Tile, seen: Observation, target: Product, pulses: list[Injected], beam: float) -> dict:
+    """Copy one tile and add the pulses that touch it."""
+    values = seen.cube.read(tile.core)
+    valid = seen.cube["valid"].read(tile.core) if "valid" in seen.cube else np.ones(values.shape, bool)
+    corner = (tile.core[0].start, tile.core[2].start, tile.core[3].start)
+    target.write(tile.core, add_pulses(values, pulses, seen.freqs, seen.dt, beam, corner))
+    target["valid"].write(tile.core, valid)
+    return {}

@@ -1,0 +1,116 @@
+"""What the injection flow draws and publishes."""
+
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flows._search import Field
+from storage import search as layouts
+from storage.digest import digest_json
+from storage.layout import Layout, variable
+from storage.runs import RecordedRun
+from tasks.search.injection import Injected, Ranges, completeness, draw, recovered
+from tasks.search.steps import Observation
+
+SNR_EDGES = np.array([0, 5, 6, 7, 8, 9, 10, 12, 15, 20, 1e9])
+
+
+def draw_pulses(seen: Observation, params: Any, sigma: list[np.ndarray], beam: float) -> list[Injected]:
+    """Pulses for the whole observation, as bright as its noise asks for."""
+    noise = np.median(np.array(sigma), 0)  # of the filtered images where there is a filter: the amplitude's own noise
+    ranges = Ranges((params.snr_min, params.snr_max), params.dm_max, (params.width_min_s, params.width_max_s))
+    return draw(params.n, params.seed, seen.shape, seen.freqs, seen.dt, noise, params.beam or beam, ranges)
+
+
+def publish(run: RecordedRun, seen: Observation, pulses: list[Injected], frame: pd.DataFrame) -> None:
+    """Truth rows, the completeness as an array and a picture."""
+    scale = Field.of(seen.cube).scale
+    pulses = [replace(p, amplitude=p.amplitude * scale) for p in pulses]
+    snr = recovered(pulses, frame, seen.freqs, seen.dt)
+    found = np.array([s is not None for s in snr])
+    product_id = run.inputs["source"].product_id or ""
+    run.add_rows(*(_row(run, product_id, n, p, s) for n, (p, s) in enumerate(zip(pulses, snr, strict=True))))
+    axes = {
+        "ideal_snr": (np.array([p.ideal_snr for p in pulses]), SNR_EDGES),
+        "dm": _binned([p.dm for p in pulses]),
+        "width_s": _binned([p.width for p in pulses]),
+        "fluence": _binned([p.fluence for p in pulses]),
+    }
+    curves = {name: (edges, completeness(values, found, edges)) for name, (values, edges) in axes.items()}
+    product = run.create("completeness", _layout(curves))
+    for name, (edges, curve) in curves.items():
+        product[f"{name}_edges"].write((slice(0, len(edges)),), edges)
+        for key, values in curve.items():
+            product[f"{name}_{key}"].write((slice(0, len(values)),), np.asarray(values, np.float64))
+    run.publish(product)
+    run.save("completeness.png", _picture(curves), kind="picture")
+    bright = np.array([p.ideal_snr >= 8 for p in pulses])
+    ratios = [s / p.ideal_snr for p, s in zip(pulses, snr, strict=True) if s is not None]
+    run.record(
+        n_injected=len(pulses),
+        n_found=int(found.sum()),
+        n_other_candidates=len(frame) - int(found.sum()),
+        completeness_snr_8=float(found[bright].mean()) if bright.any() else np.nan,
+        recovered_over_ideal=float(np.median(ratios)) if ratios else np.nan,
+    )
+
+
+def _binned(values: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, 9))) if values else np.array([0.0])
+    return np.array(values), edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1])
+
+
+def _row(run: RecordedRun, product_id: str, n: int, pulse: Injected, snr: float | None) -> layouts.Injection:
+    return layouts.Injection(
+        id=digest_json([run.id, n, pulse.time, pulse.dm])[:16],
+        run_id=run.id,
+        product_id=product_id,
+        number=n + 1,
+        time_s=pulse.time,
+        y=pulse.y,
+        x=pulse.x,
+        dm=pulse.dm,
+        width_s=pulse.width,
+        scattering_s=pulse.scattering,
+        spectral_index=pulse.spectral_index,
+        fluence=pulse.fluence,
+        ideal_snr=pulse.ideal_snr,
+        found=snr is not None,
+        snr=snr,
+    )
+
+
+def _layout(curves: dict) -> Layout:
+    arrays = {}
+    for name, (edges, curve) in curves.items():
+        for key in curve:
+            described = variable(
+                (f"{name}_bin",), (len(edges) - 1,), "float64", long_name=f"{key} of pulses per bin of {name}"
+            )
+            arrays[f"{name}_{key}"] = described
+        arrays[f"{name}_edges"] = variable(
+            (f"{name}_edge",), (len(edges),), "float64", long_name=f"edges of the bins of {name}"
+        )
+    return Layout("completeness", arrays, {}, {"Conventions": "CF-1.11"})
+
+
+def _picture(curves: dict) -> bytes:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    for axes, (name, (edges, curve)) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
+        ends = np.minimum(edges, 25) if name == "ideal_snr" else edges
+        middle = (ends[1:] + ends[:-1]) / 2
+        used = curve["tried"] > 0
+        errors = np.abs(np.stack([curve["fraction"] - curve["low"], curve["high"] - curve["fraction"]]))[:, used]
+        axes.errorbar(middle[used], curve["fraction"][used], yerr=errors, xerr=np.diff(ends)[used] / 2, fmt="o", ms=4)
+        axes.set(xlabel=name.replace("_", " "), ylim=(-0.03, 1.03))
+        if name in ("width_s", "fluence") and ends[0] > 0:
+            axes.set_xscale("log")
+    figure.axes[0].set_ylabel("fraction found")
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
+    return buffer.getvalue()
