@@ -1,17 +1,20 @@
 """Where things are: one prefix, read from the environment each time it is asked."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+PREFIX = "NIGHTLOOM_"
+
 
 class Settings(BaseSettings):
     """Places and the cluster, from ``NIGHTLOOM_…``; everything defaults to a folder under ``home``."""
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTLOOM_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     home: Path = Field(Path(".nightloom"), description="folder of everything Nightloom keeps by default")
     store: str = Field("", description="root of the products: a path or an fsspec URI such as s3://bucket/night")
@@ -45,5 +48,10 @@ class Settings(BaseSettings):
 
 
 def settings() -> Settings:
-    """The settings now in force."""
+    """The settings now in force; read again when the environment or the working folder has changed."""
+    return _read(tuple(sorted(item for item in os.environ.items() if item[0].upper().startswith(PREFIX))), os.getcwd())
+
+
+@lru_cache(maxsize=8)
+def _read(environment: tuple[tuple[str, str], ...], folder: str) -> Settings:
     return Settings()  # pyright: ignore[reportCallIssue] - every field has a default by the validator

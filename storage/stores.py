@@ -135,7 +135,7 @@ def read_bytes(uri: str) -> bytes:
 def files(uri: str) -> Iterator[tuple[str, int]]:
     """Every file under ``uri`` as (name relative to it, bytes), sorted by name."""
     if is_local(uri):
-        yield from sorted(_local_files(uri, ""))
+        yield from sorted(_local_files(uri, "")) if os.path.isdir(uri) else ()
         return
     fs, path = _filesystem(uri)
     found = persistently(uri, lambda: fs.find(path, detail=True))
@@ -144,8 +144,6 @@ def files(uri: str) -> Iterator[tuple[str, int]]:
 
 def _local_files(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
     """Files under ``folder``; scandir because datasets have thousands, and pathlib takes five times as long."""
-    if not Path(folder).is_dir():
-        return
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
@@ -164,12 +162,20 @@ def children(uri: str) -> list[str]:
     return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in persistently(uri, lambda: fs.ls(path, detail=False)))
 
 
+MANY_FILES = 256
+"""Above this, one sync of all disks costs less than one of each file: milliseconds each, for thousands of shards."""
+
+
 def flush(uri: str) -> None:
     """Ask the disk to keep everything under ``uri``, so that a rename never publishes empty files."""
     if not is_local(uri):
         return
     with one_sentence(f"{uri} could not be kept on the disk"):
-        for path in (Path(uri), *(Path(uri).rglob("*") if Path(uri).is_dir() else ())):
+        paths = [Path(uri), *(Path(uri).rglob("*") if Path(uri).is_dir() else ())]
+        if len(paths) > MANY_FILES:
+            os.sync()
+            return
+        for path in paths:
             _sync(path)
 
 
