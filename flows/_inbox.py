@@ -30,7 +30,7 @@ class Inbox:
         growing = _still_growing([path for path, _ in found])
         self.growing = [str(path) for path in growing]
         for path, takers in found:
-            if path not in self._consumed and path not in growing:
+            if path not in self._consumed and not _waits(path, growing):
                 claimed = [entry for entry in takers if self._claims(entry, path)]
                 if claimed:
                     yield path, claimed
@@ -80,6 +80,12 @@ def _still_growing(paths: list[Path]) -> set[Path]:
     if young:
         time.sleep(1.0)
     return {p for p, size in young.items() if p.stat().st_size != size}
+
+
+def _waits(path: Path, growing: set[Path]) -> bool:
+    """Whether ``path``, or a file beside it of the same name but for its ending (an image's header), still grows."""
+    stems = {path.stem, Path(path.stem).stem}
+    return path in growing or any(g.parent == path.parent and g.stem in stems for g in growing)
 
 
 def _what_is_wrong(path: Path) -> str:

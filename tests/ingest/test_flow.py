@@ -129,3 +129,32 @@ def test_through_prefect(home, prefect_server, tmp_path, cube, monkeypatch):
     monkeypatch.setattr(flows.ingest, "cluster", nullcontext)
     np.save(tmp_path / "a.npy", cube)
     assert ingest_flow(IngestParams(source=str(tmp_path / "a.npy"))).status == "completed"
+
+
+def test_a_file_that_still_grows_is_left_for_the_next_night(tmp_path, cube, monkeypatch, write_envi):
+    from flows import _inbox
+    from flows._catalogue import load
+
+    np.save(tmp_path / "whole.npy", cube)
+    growing = write_envi(cube, name="growing")
+    growing.write_bytes(growing.read_bytes()[:99])
+
+    def somebody_writes(_):
+        with growing.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(_inbox.time, "sleep", somebody_writes)
+    inbox = _inbox.Inbox(tmp_path)
+    assert [path.name for path, _ in inbox.files([load("ingest")])] == ["whole.npy"]
+    assert inbox.growing == [str(growing)]
+    assert inbox.refused == []
+
+
+def test_a_header_and_its_image_are_taken_together(tmp_path, write_envi, cube):
+    from flows._catalogue import load
+    from flows._inbox import Inbox
+
+    write_envi(cube, name="two words")
+    inbox = Inbox(tmp_path)
+    assert len(list(inbox.files([load("ingest")]))) == 1
+    assert inbox.refused == []
