@@ -81,18 +81,24 @@ def test_a_poisonous_tile_is_named_after_all_others_were_done(square):
             raise RuntimeError("poison")
         return write(tile, product)
 
-    with pytest.raises(TilesFailedError, match=r"poisoned: 1 of 4 tiles failed for good \(0-1\); the first said: poison"):
+    with pytest.raises(
+        TilesFailedError, match=r"poisoned: 1 of 4 tiles failed for good \(0-1\); the first said: poison"
+    ):
         run_stage(poisoned, PLAN, square)
     assert square.read()[4:].all()
     assert not square.read()[:4, 4:].any()
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")]
+)
 def test_out_of_memory_gives_smaller_pieces_and_the_same_values(square, error):
     sizes = []
 
     def hungry(tile, product):
-        values = np.fromfunction(lambda y, x: (y + tile.core[0].start) * 8 + x + tile.core[1].start, [s.stop - s.start for s in tile.core])
+        values = np.fromfunction(
+            lambda y, x: (y + tile.core[0].start) * 8 + x + tile.core[1].start, [s.stop - s.start for s in tile.core]
+        )
         sizes.append(values.size)
         if values.size > 4:
             raise error
@@ -161,7 +167,10 @@ def test_a_request_to_end_interrupts_a_recorded_run(home):
 def test_progress_is_told_in_lines_and_percent(caplog, monkeypatch):
     monkeypatch.setattr("tasks.progress.LOG_SECONDS", 0)
     heard = []
-    with caplog.at_level(logging.INFO, "nightloom"), Progress("restore", total=4, done=2, listener=heard.append) as progress:
+    with (
+        caplog.at_level(logging.INFO, "nightloom"),
+        Progress("restore", total=4, done=2, listener=heard.append) as progress,
+    ):
         progress.advance(2_000_000)
         progress.advance(2_000_000)
     assert heard == [75.0, 100.0, 100.0]
@@ -172,6 +181,7 @@ def test_progress_is_told_in_lines_and_percent(caplog, monkeypatch):
 def test_a_deaf_listener_stops_nothing(monkeypatch):
     """The Prefect server may be away: `_artifact` swallows that."""
     import prefect.context
+
     from tasks.stage import _artifact
 
     monkeypatch.setattr(prefect.context.FlowRunContext, "get", classmethod(lambda cls: object()))

@@ -97,7 +97,7 @@ class Work:
             os.environ["NIGHTLOOM_BOOT_ID"] = self.boot_id
         os.environ.update(self.environment)
         # A process that hangs says where, and ends.
-        faulthandler.dump_traceback_later(LONGEST, exit=True, file=Path(self.home, f"hanging-{os.getpid()}.txt").open("w"))
+        faulthandler.dump_traceback_later(LONGEST, exit=True, file=sys.__stderr__)
         # The sources may be edited while the tests run; a resumed run must be of the same code.
         runs.code = lambda: Code(None, False, "under test")
 
