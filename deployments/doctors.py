@@ -37,13 +37,16 @@ def examine_file(path: Path) -> tuple[bool, list[Finding]]:
     apply_prefect_environment()
     if not path.exists():
         raise BadInputError(f"there is no file {path}; check the name")
+    problems = []
     for name in flow_names():
         module = load(name).module
         if hasattr(module, "accepts") and module.accepts(path):
             told = module.describe(path) if hasattr(module, "describe") else {}
             facts = [{"what": k, "found": v} for k, v in told.items()]
             return bool(told.get("ok", True)), [{"what": "taken by", "found": name}, *facts]
-    return False, [{"what": "taken by", "found": f"no flow: the content of {path.name} is none of the known formats"}]
+        if hasattr(module, "describe") and (problem := module.describe(path).get("problem")):
+            problems.append({"what": name, "found": problem})
+    return False, [{"what": "taken by", "found": "no flow: the content is none of the known formats"}, *problems]
 
 
 def _store() -> str:
