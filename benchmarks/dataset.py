@@ -28,6 +28,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fifth of the size")
     parser.add_argument("--folder", default=None, help="where to put some gigabytes for a while")
+    parser.add_argument(
+        "--rebuild", type=int, default=0, metavar="N", help="also build from N scenes, then from 1 %% more"
+    )
     given = parser.parse_args()
     size = 5 if given.quick else 1
     folder = Path(tempfile.mkdtemp(dir=given.folder))
@@ -38,6 +41,8 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     selections(100_000 // size)
+    if given.rebuild:
+        rebuild(given.rebuild)
 
 
 def readers(title: str, folder: Path, shape: tuple[int, ...], shard: int) -> None:
@@ -45,7 +50,9 @@ def readers(title: str, folder: Path, shape: tuple[int, ...], shard: int) -> Non
     values = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     order = np.random.default_rng(1).permutation(len(values))
     batches = [order[i : i + BATCH] for i in range(0, len(order) - BATCH, BATCH)]
-    made = {name: make(folder / f"{name.split()[0]}-{title.split()[0]}", values, shard) for name, make in MAKERS.items()}
+    made = {
+        name: make(folder / f"{name.split()[0]}-{title.split()[0]}", values, shard) for name, make in MAKERS.items()
+    }
     made = {name: reader for name, reader in made.items() if reader is not None}
     for reader in made.values():
         np.testing.assert_array_equal(reader(batches[0]), values[batches[0]])
@@ -73,7 +80,15 @@ def _shards(path: Path, values: np.ndarray, shard: int, **options: object) -> Sh
     group = zarr.create_group(str(path))
     sample = values.shape[1:]
     dims = ("record", *"yxb"[: len(sample)])
-    array = group.create_array("image", shape=values.shape, dtype="f4", chunks=(1, *sample), shards=(shard, *sample), dimension_names=dims, **options)
+    array = group.create_array(
+        "image",
+        shape=values.shape,
+        dtype="f4",
+        chunks=(1, *sample),
+        shards=(shard, *sample),
+        dimension_names=dims,
+        **options,
+    )
     array[...] = values
     return ShardReader(path)
 
@@ -177,6 +192,65 @@ def _exact_pairs(x: np.ndarray, radius: float) -> set[tuple[int, int]]:
             if start + i < j and np.linalg.norm(block[i].astype(float) - x[j]) <= radius:
                 found.add((int(start + i), int(j)))
     return found
+
+
+def rebuild(n: int) -> None:
+    """Build a dataset from ``n`` scenes of 256 x 256 x 31, then the next version from one per cent more, in a home of its own."""
+    import os
+    from contextlib import nullcontext
+
+    import flows.dataset
+    from storage.dataset import versions
+    from tasks.dataset import steps
+
+    home = tempfile.mkdtemp()
+    os.environ["NIGHTLOOM_HOME"] = home
+    flows.dataset.cluster = nullcontext  # in this process, so that its CPU seconds are all there are
+    for name in ("survey", "choose", "link_shards", "write_shards", "read_back"):
+        setattr(steps, name, getattr(steps, name).fn)
+    build = flows.dataset.dataset.fn
+    params = flows.dataset.DatasetParams(kind="denoise")
+    try:
+        for seed in range(n):
+            _publish_scene(seed)
+        first, _ = _timed(lambda: build(params))
+        for seed in range(n, n + max(1, n // 100)):
+            _publish_scene(seed)
+        second, _ = _timed(lambda: build(flows.dataset.DatasetParams(kind="denoise")))
+        old, new = (_own_bytes(v.folder) for v in versions("denoise"))
+        print(f"\n{n} scenes, then {max(1, n // 100)} more")
+        print(f"  CPU seconds  {first:10.1f}{second:10.2f}   {second / first:.1%}")
+        print(f"  MB           {old / 1e6:10.1f}{new / 1e6:10.2f}   {new / old:.1%}")
+    finally:
+        shutil.rmtree(home)
+
+
+def _own_bytes(folder: str) -> int:
+    """Bytes of the files that no later version shares, or that this one does not share with an earlier."""
+    whole = folder.endswith("v001")
+    return sum(p.stat().st_size for p in Path(folder).rglob("*") if p.is_file() and (whole or p.stat().st_nlink == 1))
+
+
+def _publish_scene(seed: int) -> None:
+    from storage.layout import Layout, variable
+    from storage.parameters import Parameters
+    from storage.runs import recorded
+
+    class Given(Parameters):
+        source: str = ""
+        seed: int = 0
+
+    shape, dims = (256, 256, 31), ("y", "x", "band")
+    rng = np.random.default_rng(seed)
+    clean = 3 + rng.random((32, 32, 31), dtype=np.float32).repeat(8, 0).repeat(8, 1)
+    cubes = {"raw_cube": clean + 0.1 * rng.standard_normal(shape, dtype=np.float32), "clean_cube": clean}
+    source = ""
+    for kind, cube in cubes.items():
+        with recorded(kind, Given(source=source, seed=seed)) as run:
+            product = run.create(kind, Layout(kind, {"cube": variable(dims, shape, "float32", units="1")}))
+            product.write(tuple(slice(0, k) for k in shape), cube)
+            run.publish(product)
+        source = run.summary.products[0].uri
 
 
 def _timed(action: Callable[[], object]) -> tuple[float, object]:

@@ -1,7 +1,9 @@
 """Building datasets: grown by linking, the same from the same products, whole or absent, never leaking."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from storage.publish import MANIFEST
 from storage.reader import ShardReader
 from storage.stores import join
 from tasks.dataset import steps
+from tasks.stage import run_stage
 
 
 def links(folder):
@@ -287,3 +290,35 @@ def test_simulated_scenes_are_marked(scene, build):
     index = read_index(version("denoise").folder)
     assert index.groupby("source_uri")["simulated"].nunique().tolist() == [1, 1]
     assert index["simulated"].sum() == 8
+
+
+def test_the_order_of_tiles_changes_nothing(scene, build, monkeypatch):
+    for i in range(4):
+        scene(i)
+    build(name="forward")
+
+    def backward(step, plan, *args, **options):
+        report = run_stage(step, plan[::-1], *args, **options)
+        return replace(report, records=report.records[::-1])
+
+    monkeypatch.setattr(steps, "run_stage", backward)
+    build(name="backward")
+    sums = [read_manifest(version(name).folder)["files"] for name in ("forward", "backward")]
+    arrays = [{k: v for k, v in s.items() if ".zarr/" in k} for s in sums]
+    assert arrays[0] == arrays[1]
+    splits = [set(read_index(version(name).folder)["id"]) for name in ("forward", "backward")]
+    assert splits[0] == splits[1]
+
+
+def test_two_builds_of_one_dataset_wait_for_each_other(scene, build):
+    from storage.dataset_state import only_builder
+
+    scene(0)
+    with only_builder("denoise"):
+        waiting = Thread(target=build)
+        waiting.start()
+        waiting.join(timeout=1.5)
+        assert waiting.is_alive()
+        assert not versions("denoise")
+    waiting.join(timeout=60)
+    assert [v.number for v in versions("denoise")] == [1]
