@@ -119,7 +119,7 @@ def publish(
         product = run.create("cutouts", cutout_layout(cutouts, frame, seen.freqs))
         write_cutouts(product, cutouts)
         run.publish(product)
-        uri = product.uri
+        uri = run.area.public(product.uri)  # where it will stand when the run has ended
     buffer = BytesIO()
     table.to_parquet(buffer, index=False)
     run.save("candidates.parquet", buffer.getvalue(), kind="candidates")
