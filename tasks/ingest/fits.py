@@ -146,7 +146,7 @@ def _array(path: Path, hdu: Any, index: int) -> _Image:
         raise Unreadable(f"BITPIX is {bits}, expected one of {', '.join(map(str, _DTYPES))}")
     raw = RawArray(str(path), np.dtype(_DTYPES[bits]), tuple(hdu.shape), int(hdu.fileinfo()["datLoc"]))
     check_size(raw, "the FITS header")
-    # astropy takes BSCALE out of a header it has applied; `_orig_` keeps are private, the cards of a fresh file are not.
+    # These cards are still there because the values were not touched: astropy removes them once it has applied them.
     scale, offset = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
     blank = header.get("BLANK")
     return _Image(raw, scale, offset, float(blank) if blank is not None and bits > 0 else None)
