@@ -5,7 +5,8 @@ from datetime import timedelta
 from prefect import flow
 from pydantic import Field
 
-from storage.lease import reconcile
+from flows._prefect_runs import ended
+from storage import lease
 from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
@@ -28,7 +29,7 @@ class MaintenanceParams(Parameters):
 def maintenance(params: MaintenanceParams) -> RunSummary:
     """Close runs whose process is gone, sweep what they left behind, delete products past their keeping time."""
     with recorded("maintenance", params, deduplicate=False) as run:
-        closed = [] if params.dry_run else reconcile()
+        closed = [] if params.dry_run else _closed()
         keep = timedelta(days=params.keep_staging_days)
         swept = stale(keep) if params.dry_run else sweep(keep)
         expired = expired_products(timedelta(days=params.keep_products_days)) if params.keep_products_days else []
@@ -37,3 +38,10 @@ def maintenance(params: MaintenanceParams) -> RunSummary:
         run.report(closed=closed, swept=swept, deleted=[row.uri for row in expired])
         run.record(n_closed=len(closed), n_swept=len(swept), n_deleted=len(expired))
     return run.summary
+
+
+def _closed() -> list[str]:
+    """Close runs whose process is gone, and those elsewhere that Prefect knows to be over."""
+    over = ended(lease.out_of_sight())
+    lease.close(over, "its Prefect run is over, and its process is not on this machine")
+    return over + lease.reconcile()

@@ -54,8 +54,12 @@ def clock(s: Session) -> datetime:
 
 def is_stale(held: Lease, time: datetime) -> bool:
     """Whether the holder is dead, or is elsewhere and has given no sign of life for too long."""
-    alive = is_alive(Process(held.host, held.boot_id, held.pid, held.process_started))
+    alive = _is_alive(held)
     return held.expires < time if alive is None else not alive
+
+
+def _is_alive(held: Lease) -> bool | None:
+    return is_alive(Process(held.host, held.boot_id, held.pid, held.process_started))
 
 
 def require(s: Session, key: str, run_id: str) -> None:
@@ -120,3 +124,19 @@ def reconcile() -> list[str]:
             close_interrupted(s, run_id)
         s.execute(delete(Lease).where(Lease.run_id.in_(stale)))
     return dead
+
+
+def out_of_sight() -> dict[str, str]:
+    """Runs that claim to be running elsewhere, where nobody here can see their process: run id -> Prefect's flow run id."""
+    with session() as s:
+        wanted = select(Run.id, Run.flow_run_id, Lease).join(Lease, Lease.run_id == Run.id)
+        rows = s.execute(wanted.where(Run.status == RUNNING, Run.flow_run_id.is_not(None))).all()
+    return {run_id: flow_run for run_id, flow_run, held in rows if _is_alive(held) is None}
+
+
+def close(run_ids: list[str], why: str) -> None:
+    """Close runs that someone else knows to have ended."""
+    with session() as s:
+        for run_id in run_ids:
+            close_interrupted(s, run_id, why)
+        s.execute(delete(Lease).where(Lease.run_id.in_(run_ids)))
