@@ -86,6 +86,7 @@ def _attempt(entry: FlowEntry, source: str, path: str, night: Night) -> RunSumma
         # What is known already needs no subflow: a full inbox costs milliseconds a file.
         summary = already_done(entry.name, params) or entry.flow(params)
     except Exception as error:  # noqa: BLE001 - one bad file must not stop the night
+        _raise_if_cancelled(error)
         log.error("%s: %s: %s", entry.name, path, error)
         night.quarantined.append({"path": path, "flow": entry.name, "reason": _sentence(error)})
         return None
@@ -102,7 +103,17 @@ def _close(entries: list[FlowEntry], night: Night) -> None:
             try:
                 night.runs.append(entry.flow(params))
             except Exception as error:  # noqa: BLE001 - as above
+                _raise_if_cancelled(error)
                 night.quarantined.append({"path": entry.name, "flow": entry.name, "reason": _sentence(error)})
+
+
+def _raise_if_cancelled(error: BaseException | None) -> None:
+    """End the night when a request to end stands behind ``error``: Prefect, ending a flow whose server went first, hides it."""
+    cause = error
+    while cause is not None:
+        if not isinstance(cause, Exception):
+            raise KeyboardInterrupt("the night was asked to end") from error
+        cause = cause.__cause__ or cause.__context__
 
 
 def _listed(params: Any) -> list[Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows import nightly
+
 NIGHTLOOM = Path(sys.executable).parent / "nightloom"
 
 
@@ -75,3 +77,15 @@ def test_two_nights_at_once_process_every_file_once(night, tmp_path):
     command = [NIGHTLOOM, "runs", "ls", "--json", "--where", "flow = 'ingest' and status = 'completed'"]
     listed = json.loads(subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout)
     assert len(listed) == 3
+
+
+def test_a_request_to_end_behind_an_error_ends_the_night():
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise ConnectionError("the server went first") from None
+    except ConnectionError as error:
+        with pytest.raises(KeyboardInterrupt):
+            nightly._raise_if_cancelled(error)
+    nightly._raise_if_cancelled(ValueError("a bad file"))
