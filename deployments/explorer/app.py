@@ -61,7 +61,7 @@ def create_app(host: str = "127.0.0.1") -> FastAPI:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver"])
     app.middleware("http")(_guard)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for kind in (NightloomError, StarletteHTTPException, RequestValidationError):
+    for kind in (NightloomError, StarletteHTTPException, RequestValidationError, OSError):
         app.add_exception_handler(kind, _sentence)
     for path, template, answer in PAGES:
         _add_page(app, path, template, answer)
@@ -153,6 +153,8 @@ def _sentence(request: Request, error: Exception) -> Response:
         return _answer(request, 422, f"{first['loc'][-1]}: {first['msg']}")
     if isinstance(error, HTTPException | StarletteHTTPException):
         return _answer(request, error.status_code, str(error.detail))
+    if isinstance(error, OSError):
+        return _answer(request, 404, f"what this page shows cannot be read any more: {error}")
     return _answer(request, 400 if isinstance(error, BadInputError) else 503, str(error))
 
 

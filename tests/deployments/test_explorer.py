@@ -98,6 +98,14 @@ def test_a_cube_is_looked_at_plane_by_plane_and_line_by_line(web, history):
     assert "there are 4" in web.get(f"/products/{product}/plane.png?variable=cube&band=99").json()["error"]
 
 
+def test_an_array_that_somebody_removed_is_a_sentence(web, history):
+    row = web.get("/api/products", params={"kind": "clean_cube"}).json()["rows"][0]
+    shutil.rmtree(row["uri"])
+    assert web.get(f"/products/{row['id']}").status_code == 200
+    for path in (f"/products/{row['id']}/plane.png", f"/api/products/{row['id']}/profile?along=band"):
+        assert web.get(path).status_code == 404, path
+
+
 def test_pictures_come_from_the_store_and_from_nowhere_else(web, history, home):
     picture = web.get("/api/products", params={"kind": "picture"}).json()["rows"][0]
     assert web.get(f"/products/{picture['id']}/file").headers["content-type"] == "image/png"
