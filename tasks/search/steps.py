@@ -19,6 +19,7 @@ from tasks.array.tiling import Tile, tiles
 from tasks.search.calibration import calibration, patterns, residual_images, stretches, survey
 from tasks.search.cutouts import BINS, DM_TRIALS, EDGE, Cutout, cut_out
 from tasks.search.find import candidates, cut_patch, typical_weight
+from tasks.search.folding import Fold, dedispersed, search_periods
 from tasks.search.hunt import Block, SearchPlan, hunt
 from tasks.search.injection import Injected, add_pulses
 from tasks.search.noise import Sums, Weights, rough_beam, rough_sigma, scan_times
@@ -324,3 +325,38 @@ def inject_tile(tile: Tile, seen: Observation, target: Product, pulses: list[Inj
     target.write(tile.core, add_pulses(values, pulses, seen.freqs, seen.dt, beam, corner))
     target["valid"].write(tile.core, valid)
     return {}
+
+
+@task
+def fold_pixels(
+    seen: Observation,
+    baseline: Product,
+    flags: Product,
+    weights: Weights,
+    wanted: list[tuple[int, int, float]],
+    shortest: float,
+    longest: float,
+) -> dict[tuple[int, int, float], Fold]:
+    """Fold the dedispersed light curve of every (y, x, DM) at all periods."""
+    parts, folds, curves = stretches(seen.shape[0]), {}, {}
+    for y, x, dm in wanted:
+        if (y, x) not in curves:
+            curves[y, x] = _light_curve(seen, baseline, weights, parts, y, x)
+        series, weight = dedispersed(*curves[y, x], seen.freqs, seen.dt, dm)
+        folds[y, x, dm] = search_periods(series, weight, seen.dt, shortest, longest)
+    return folds
+
+
+def _light_curve(
+    seen: Observation, baseline: Product, weights: Weights, parts: list[slice], y: int, x: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted residuals and weights (time, channel) of one pixel."""
+    residuals, used = np.zeros(seen.shape[:2]), np.zeros(seen.shape[:2])
+    row, column = slice(y, y + 1), slice(x, x + 1)
+    for i, part in enumerate(parts):
+        values, valid = seen.read(part, row, column)
+        level = baseline.read((slice(i, i + 1), slice(0, seen.shape[1]), row, column)).reshape(1, -1)
+        used[part] = weights.u[part] * valid[:, :, 0]
+        residual = np.where(valid[:, :, 0], values[:, :, 0].astype(np.float64), 0) / weights.gain[part, None] - level
+        residuals[part] = residual * used[part]
+    return residuals, used
