@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from flows._dataset_card import Made, publish, source_rows
 from storage import dataset_files as names
 from storage import dataset_layout as layouts
 from storage.database import session
-from storage.dataset import GateResult
+from storage.dataset import GateResult, drawn_so_far
 from storage.dataset_sources import Offer, offers, refuse_damaged
 from storage.dataset_state import State, state_of
 from storage.errors import BadInputError
@@ -94,7 +95,15 @@ class Build:
             raise BadInputError(
                 f"no product{condition} can be made a {self.params.kind} dataset of; run the flow that makes them first"
             )
-        return self._alike(offered)
+        return self._numbered(self._alike(offered))
+
+    def _numbered(self, new: list[Offer]) -> list[Offer]:
+        """The same, each knowing at which index its simulated draws begin: behind those of all sources before it."""
+        start, numbered = drawn_so_far(self.params.dataset_name), []
+        for offer in new:
+            numbered.append(replace(offer, attrs={**offer.attrs, "drawn": start}))
+            start += len(self.kind.positions(offer))
+        return numbered
 
     def _alike(self, new: list[Offer]) -> list[Offer]:
         """Those whose samples have the form of the dataset, or at first the commonest form; the others are noted."""

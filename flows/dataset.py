@@ -33,6 +33,11 @@ class DatasetParams(Parameters):
     patch: int = Field(32, ge=4, le=512, description="edge of a denoising patch [px]")
     stride: int = Field(0, ge=0, le=512, description="distance of neighbouring patches [px]; 0: the patch's edge")
     min_valid: float = Field(0.9, ge=0, le=1, description="least share of valid pixels in a patch")
+    noise: Literal["measured", "simulated"] = Field(
+        "measured", description="noise of denoising patches: as measured, or Gaussian noise added to the clean patch"
+    )
+    noise_low: float = Field(0.5, gt=0, le=100, description="least simulated noise, in units of the cube's own")
+    noise_high: float = Field(4.0, gt=0, le=100, description="most simulated noise, in units of the cube's own")
     hand: str = Field("", max_length=32, description="hand whose grasps to take; empty: the one with most")
     max_penetration: float = Field(3e-3, ge=0, le=0.1, description="deepest penetration of a grasp [m]")
     radius: float = Field(0.05, ge=0, le=2, description="embedding distance of near-duplicates, of which one is kept")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Double, Index, String, Text, select
+from sqlalchemy import BigInteger, Double, Index, String, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.database import Base, Json, UtcDateTime, session
@@ -158,6 +158,12 @@ def known_sources(name: str) -> dict[str, str]:
     with session() as s:
         rows = s.execute(select(SourceRef.product_id, SourceRef.digest).where(SourceRef.dataset == name))
         return dict(rows.tuples().all())
+
+
+def drawn_so_far(name: str) -> int:
+    """Candidates that a dataset was ever offered: where its sequence of simulated draws goes on."""
+    with session() as s:
+        return s.scalar(select(func.sum(SourceRef.offered)).where(SourceRef.dataset == name)) or 0
 
 
 def _diff(old: str, new: str) -> dict[str, Any]:

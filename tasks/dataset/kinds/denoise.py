@@ -7,6 +7,7 @@ import numpy as np
 
 from tasks.dataset.embed import embed_patches
 from tasks.dataset.samples import Constant, Field, Readable, Samples, Source
+from tasks.dataset.sobol import continued_draws
 from tasks.dataset.windows import window_origins
 
 GOOD_SHARE = 0.9
@@ -22,6 +23,9 @@ class DenoisePatches:
 
     Patches of ``patch`` pixels every ``stride`` pixels, with at least ``min_valid`` of their pixels valid.
 
+    With ``noise`` "simulated" the noisy patch is the clean one with Gaussian noise of ``noise_low`` to ``noise_high`` times
+    the cube's own, in each band; the factors continue a Sobol sequence at the index ``drawn`` of the source's attributes.
+
     Sources offer the arrays ``noisy`` and ``clean`` (y, x, band), and may offer ``valid`` (y, x, band), ``sigma``,
     ``wavelength`` and ``bad_bands`` (band).
     """
@@ -29,10 +33,14 @@ class DenoisePatches:
     patch: int = 32
     stride: int = 32
     min_valid: float = 0.9
+    noise: str = "measured"
+    noise_low: float = 0.5
+    noise_high: float = 4.0
+    seed: int = 0
     name: str = "denoise"
     main: str = "noisy"
     channels: bool = True
-    facts: tuple[str, ...] = ("valid_fraction", "removed_rms")
+    facts: tuple[str, ...] = ("valid_fraction", "removed_rms", "noise_factor", "simulated")
     place: tuple[str, ...] = ("y0", "x0")
 
     def schema(self, source: Source) -> dict[str, Field]:
@@ -72,9 +80,15 @@ class DenoisePatches:
         noisy = np.where(trusted | np.isfinite(noisy), noisy, clean)
         valid = trusted[..., _good_bands(source, noisy.shape[-1])].mean(axis=-1) >= GOOD_SHARE
         arrays = {"noisy": noisy, "clean": clean, "valid": valid.astype(np.uint8), "sigma": _sigma(source, noisy)}
+        factor = np.ones(len(positions))
+        if self.noise == "simulated":
+            factor = self._add_noise(source, positions, arrays)
+            noisy = arrays["noisy"]
         share = valid.mean(axis=(1, 2))
         error = np.sqrt(((noisy - clean) ** 2).mean(axis=(1, 2, 3)))
-        facts = {"valid_fraction": share, "removed_rms": error}
+        simulated = self.noise == "simulated" or bool(source.attrs.get("simulated"))
+        facts = {"valid_fraction": share, "removed_rms": error, "noise_factor": factor}
+        facts["simulated"] = np.full(len(positions), float(simulated))
         return Samples(arrays, facts, ["patch"] * len(positions), share >= self.min_valid)
 
     def embed(self, samples: Samples) -> np.ndarray:
@@ -89,6 +103,24 @@ class DenoisePatches:
     def groups(self, source: Source, positions: np.ndarray, samples: Samples) -> list[str]:
         """The scene: its patches share light, sensor and neighbours."""
         return [source.group] * len(positions)
+
+    def _add_noise(self, source: Source, positions: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        """Replace the measured noise by simulated noise; return its level in units of the cube's own."""
+        across = (source.arrays["noisy"].shape[1] - self.patch) // self.stride + 1
+        numbers = (
+            source.attrs.get("drawn", 0) + positions[:, 0] // self.stride * across + positions[:, 1] // self.stride
+        )
+        first = int(numbers.min())
+        ranges = {"factor": (self.noise_low, self.noise_high)}
+        drawn = continued_draws(first, int(numbers.max()) - first + 1, ranges, self.seed)["factor"]
+        factor = drawn[numbers - first]
+        arrays["sigma"] = arrays["sigma"] * factor[:, None].astype(np.float32)
+        for i, number in enumerate(numbers.tolist()):
+            draw = np.random.default_rng([self.seed, number]).standard_normal(
+                arrays["clean"].shape[1:], dtype=np.float32
+            )
+            arrays["noisy"][i] = arrays["clean"][i] + draw * arrays["sigma"][i]
+        return factor
 
     def _read(self, array: Readable, positions: np.ndarray) -> np.ndarray:
         """Patches of an array (y, x, band), through one block if the patches fill most of it."""
