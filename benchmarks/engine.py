@@ -57,7 +57,11 @@ def main() -> None:
         os.environ["NIGHTLOOM_HOME"] = home
         for seconds in (1.0, 0.1):
             row = overhead(args.tiles, seconds)
-            print("{tiles} tiles of {tile_s} s on {workers} workers: {wall_s:.2f} s, overhead {overhead:.1%}".format(**row))
+            print(
+                "{tiles} tiles of {tile_s} s on {workers} workers: {wall_s:.2f} s, overhead {overhead:.1%}".format(
+                    **row
+                )
+            )
         print(f"ledger on SQLite: {ledger_rate(args.rows):.0f} rows/s over {args.rows} rows")
         if url := os.environ.get("NIGHTLOOM_TEST_POSTGRES_URL"):
             os.environ["NIGHTLOOM_DATABASE_URL"] = url

@@ -44,15 +44,30 @@ def object_(thing: Any) -> Layout:
     values, origin, spacing = thing.sdf
     vertices, faces, starts = flat_pieces(thing.pieces)
     arrays = {
-        "sdf": variable(("x", "y", "z"), values.shape, "float32", units="m", long_name="signed distance to the surface"),
+        "sdf": variable(
+            ("x", "y", "z"), values.shape, "float32", units="m", long_name="signed distance to the surface"
+        ),
         "vertices": variable(("vertex", "axis"), thing.vertices.shape, "float64", units="m", long_name="mesh vertices"),
         "faces": variable(("face", "corner"), thing.faces.shape, "int64", long_name="mesh triangles"),
-        "piece_vertices": variable(("piece_vertex", "axis"), vertices.shape, "float64", units="m", long_name="vertices of the convex pieces"),
-        "piece_faces": variable(("piece_face", "corner"), faces.shape, "int64", long_name="triangles of the pieces, vertices counted within a piece"),
-        "piece_starts": variable(("piece", "kind"), starts.shape, "int64", long_name="where a piece's vertices and faces end"),
+        "piece_vertices": variable(
+            ("piece_vertex", "axis"), vertices.shape, "float64", units="m", long_name="vertices of the convex pieces"
+        ),
+        "piece_faces": variable(
+            ("piece_face", "corner"),
+            faces.shape,
+            "int64",
+            long_name="triangles of the pieces, vertices counted within a piece",
+        ),
+        "piece_starts": variable(
+            ("piece", "kind"), starts.shape, "int64", long_name="where a piece's vertices and faces end"
+        ),
     }
     coords = {
-        name: Coordinate((name,), origin[i] + spacing * np.arange(values.shape[i]), {"units": "m", "long_name": f"{name} of the node"})
+        name: Coordinate(
+            (name,),
+            origin[i] + spacing * np.arange(values.shape[i]),
+            {"units": "m", "long_name": f"{name} of the node"},
+        )
         for i, name in enumerate("xyz")
     }
     group = {"object": thing.name, "spacing_m": spacing, "repairs": list(thing.report), "Conventions": "CF-1.11"}
@@ -73,11 +88,19 @@ def grasps(n: int, joints: tuple[str, ...], n_contact: int, batch: int, **attrs:
 
     def per_contact(size: int, long_name: str, units: str) -> Variable:
         dims = ("grasp", "contact", "axis")
-        return variable(dims, (n, n_contact, size), "float32", (batch, n_contact, size), units=units, long_name=long_name)
+        return variable(
+            dims, (n, n_contact, size), "float32", (batch, n_contact, size), units=units, long_name=long_name
+        )
 
     arrays = {
-        "qpos": variable(("grasp", "stage", "coordinate"), (n, 3, 7 + len(joints)), "float32", (batch, 3, 7 + len(joints)),
-                         units="m, rad", long_name="hand base in the object frame (x y z qw qx qy qz), then the joints"),
+        "qpos": variable(
+            ("grasp", "stage", "coordinate"),
+            (n, 3, 7 + len(joints)),
+            "float32",
+            (batch, 3, 7 + len(joints)),
+            units="m, rad",
+            long_name="hand base in the object frame (x y z qw qx qy qz), then the joints",
+        ),
         "contact": per_contact(3, "contact point on the object", "m"),
         "normal": per_contact(3, "outward normal of the object at the contact", "1"),
         "force": per_contact(3, "force of the hand on the object in the squeeze", "N"),
@@ -90,8 +113,12 @@ def grasps(n: int, joints: tuple[str, ...], n_contact: int, batch: int, **attrs:
         "penetration": per_grasp("float32", "deepest penetration of hand and object", "m", fill=float("nan")),
         "self_penetration": per_grasp("float32", "deepest penetration of the hand's own links", "m", fill=float("nan")),
         "contact_number": per_grasp("int32", "links nearer than 2 mm to the object"),
-        "contact_distance": per_grasp("float32", "mean distance of the fingertips, at most 1 cm each", "m", fill=float("nan")),
-        "q1": per_grasp("float32", "radius of the largest ball of wrenches the grasp resists, arms over the object's size"),
+        "contact_distance": per_grasp(
+            "float32", "mean distance of the fingertips, at most 1 cm each", "m", fill=float("nan")
+        ),
+        "q1": per_grasp(
+            "float32", "radius of the largest ball of wrenches the grasp resists, arms over the object's size"
+        ),
     }
     group = {"joints": list(joints), "stages": list(STAGES), "Conventions": "CF-1.11", **attrs}
     return Layout("grasps", arrays, {}, group)
@@ -124,7 +151,17 @@ def _table(source: Any) -> Any:
     for k, stage in enumerate(STAGES):
         for c, name in enumerate(["x", "y", "z", "qw", "qx", "qy", "qz", *joints]):
             columns[f"{stage}.{name}"] = qpos[:, k, c]
-    for name in ("leftover", "gap", "demerit", "judged", "success", "penetration", "self_penetration", "contact_number", "q1"):
+    for name in (
+        "leftover",
+        "gap",
+        "demerit",
+        "judged",
+        "success",
+        "penetration",
+        "self_penetration",
+        "contact_number",
+        "q1",
+    ):
         columns[name] = source[name].read()
     return pd.DataFrame(columns)
 
@@ -134,8 +171,13 @@ def _write_folder(source: Any, target: Path) -> None:
     attrs, qpos = source.group_attrs, source["qpos"].read()
     for i, poses in enumerate(qpos):
         entry = {
-            "pregrasp_qpos": poses[0], "grasp_qpos": poses[1], "squeeze_qpos": poses[2], "joint_names": attrs["joints"],
-            "obj_scale": np.ones(3), "obj_pose": np.array([0, 0, 0, 1.0, 0, 0, 0]), "object": attrs["object"],
+            "pregrasp_qpos": poses[0],
+            "grasp_qpos": poses[1],
+            "squeeze_qpos": poses[2],
+            "joint_names": attrs["joints"],
+            "obj_scale": np.ones(3),
+            "obj_pose": np.array([0, 0, 0, 1.0, 0, 0, 0]),
+            "object": attrs["object"],
         }
         np.save(target / f"{i:05d}.npy", np.array(entry, dtype=object), allow_pickle=True)
 
@@ -143,8 +185,23 @@ def _write_folder(source: Any, target: Path) -> None:
 LISTINGS = {
     "grasps": Listing(
         row=GraspSummary,
-        columns=("id", "object", "hand", "n", "judged", "success", "success_low", "success_high", "clean", "penetration_mm",
-                 "self_penetration_mm", "filter_yield", "filter_success", "test", "run_id"),
+        columns=(
+            "id",
+            "object",
+            "hand",
+            "n",
+            "judged",
+            "success",
+            "success_low",
+            "success_high",
+            "clean",
+            "penetration_mm",
+            "self_penetration_mm",
+            "filter_yield",
+            "filter_success",
+            "test",
+            "run_id",
+        ),
         order="success",
         commands={"export": export},
     ),

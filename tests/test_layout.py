@@ -17,7 +17,9 @@ def test_packages_come_from_this_checkout(name):
 
 
 def test_imports_point_inwards():
-    done = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -25,4 +27,6 @@ def test_long_modules_say_why():
     for name in PACKAGES:
         for path in (ROOT / name).rglob("*.py"):
             lines = path.read_text(encoding="utf-8").splitlines()
-            assert len(lines) <= 300 or "300 lines" in "\n".join(lines[:12]), f"{path} has {len(lines)} lines and no reason"
+            assert len(lines) <= 300 or "300 lines" in "\n".join(lines[:12]), (
+                f"{path} has {len(lines)} lines and no reason"
+            )

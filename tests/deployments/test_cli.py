@@ -18,7 +18,9 @@ def nightloom(tmp_path):
     def call(*arguments, **extra):
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("NIGHTLOOM_", "PREFECT_"))}
         environment |= {"NIGHTLOOM_HOME": str(tmp_path / "home"), "COLUMNS": "200"} | extra
-        return subprocess.run([NIGHTLOOM, *arguments], capture_output=True, text=True, env=environment, timeout=120, check=False)
+        return subprocess.run(
+            [NIGHTLOOM, *arguments], capture_output=True, text=True, env=environment, timeout=120, check=False
+        )
 
     return call
 
@@ -47,7 +49,11 @@ def test_no_arguments_shows_help(nightloom):
     [
         (["run", "maintenence"], 2, "did you mean 'maintenance'"),
         (["run", "maintenance", "-p", "dry_rum=true"], 2, "did you mean 'dry_run'"),
-        (["run", "maintenance", "-p", "keep_staging_days=-1"], 2, "keep_staging_days: input should be greater than or equal to 0, got '-1'"),
+        (
+            ["run", "maintenance", "-p", "keep_staging_days=-1"],
+            2,
+            "keep_staging_days: input should be greater than or equal to 0, got '-1'",
+        ),
         (["run", "denoise", "-p", "source=x.npy", "-p", "method=hyre"], 2, "did you mean 'hyres'?"),
         (["run", "denoise", "-p", "method=hyres"], 2, "source: field required"),
         (["run", "nightly", "-p", "only=[denoisee]"], 2, "did you mean 'denoise'"),
@@ -83,7 +89,9 @@ def test_run_without_a_server_records_and_answers(nightloom):
     line = json.loads(done.stdout.splitlines()[-1])
     assert {"run", "flow", "status", "products", "metrics", "seconds"} <= set(line)
     assert (line["flow"], line["status"]) == ("maintenance", "completed")
-    rows = json.loads(nightloom("runs", "ls", "--where", "flow = 'maintenance' and metric.n_swept = 0", "--json").stdout)
+    rows = json.loads(
+        nightloom("runs", "ls", "--where", "flow = 'maintenance' and metric.n_swept = 0", "--json").stdout
+    )
     assert [row["run"] for row in rows] == [line["run"]]
     assert json.loads(nightloom("runs", "show", line["run"][:8], "--json").stdout)["params"]["dry_run"] is False
 
