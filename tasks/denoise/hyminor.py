@@ -11,6 +11,8 @@ from tasks.denoise.scene import SceneModel
 from tasks.denoise.shrinkage import Shrinkage
 from tasks.denoise.spectral import without_spikes
 
+ROWS = 32
+
 
 @dataclass(frozen=True)
 class HyMiNoR(HyRes):
@@ -36,7 +38,9 @@ class HyMiNoR(HyRes):
         """The denoised core (y, x, band) of a tile."""
         clean = super().restore(scores, tile, scene, plan)
         bands = np.flatnonzero(scene.used)
-        spectra = clean[..., bands].reshape(-1, len(bands))
-        scale = float(np.median(self.expected_error(scene, plan)[bands]))
-        clean[..., bands] = without_spikes(spectra, self.weight, max(scale, 1e-30)).reshape(*clean.shape[:2], -1)
+        scale = max(float(np.median(self.expected_error(scene, plan)[bands])), 1e-30)
+        for start in range(0, len(clean), ROWS):  # part by part: no second cube
+            part = clean[start : start + ROWS]
+            spectra = part[..., bands].reshape(-1, len(bands))
+            part[..., bands] = without_spikes(spectra, self.weight, scale).reshape(*part.shape[:2], -1)
         return clean
