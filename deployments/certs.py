@@ -98,7 +98,3 @@ def _write(path: Path, data: bytes) -> Path:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
     return path
-
-
-if __name__ == "__main__":
-    print("\n".join(str(path) for path in make_certificates()))

@@ -110,6 +110,14 @@ def deploy(json_: Json = False) -> None:
 
 
 @app.command()
+def certs(json_: Json = False) -> None:
+    """Make the certificates of a Dask cluster over TLS, under NIGHTLOOM_HOME."""
+    from deployments.certs import make_certificates
+
+    tables.show_rows([{"file": str(path)} for path in make_certificates()], json_)
+
+
+@app.command()
 def migrate(json_: Json = False) -> None:
     """Bring the run database to the newest schema (any command does so when it must)."""
     from storage import database
