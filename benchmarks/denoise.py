@@ -8,11 +8,6 @@ where PyPI's ``hyde-images`` is installed it runs here, in turn, and its own fig
 """
 
 import argparse
-import os
-
-for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-
 import importlib.util
 import subprocess
 import sys
@@ -20,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tasks.denoise import denoise
 from tasks.denoise.quality import psnr, spectral_angle, ssim
@@ -155,4 +151,5 @@ def peak_of(method: str, noisy: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()

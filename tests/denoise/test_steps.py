@@ -11,7 +11,7 @@ from tasks.denoise import denoise, steps
 from tasks.denoise.hyres import HyRes
 from tasks.denoise.l1hymixde import L1HyMixDe
 from tasks.denoise.moments import packed, packed_size, unpacked
-from tests.denoise.scenes import noisy, scene
+from tests.denoise.scenes import noisy, psnr, scene
 
 CUBE = noisy(scene(50, 37, 8, n_end=2))
 MASK = np.random.default_rng(4).random(CUBE.shape) > 0.01
@@ -91,6 +91,17 @@ def test_a_second_look_strip_by_strip_gives_what_memory_gives(tmp_path, monkeypa
     clean, *_ = run_steps(tmp_path, raw_cube(tmp_path / "raw.zarr", cube), 17, L1HyMixDe(repeats=2))
     want = denoise(cube, "l1hymixde", mask=MASK, repeats=2)
     assert np.abs(clean.read() - want).max() <= 1e-5 * np.abs(want).max()
+
+
+@pytest.mark.parametrize("name", ["hyminor", "forpdn", "wsrrr", "otvca", "rctv", "fasthyde", "fasthyin", "l1hymixde"])
+def test_every_method_streams(tmp_path, name):
+    chosen = steps.choose(name, None, False if name not in ("fasthyde", "fasthyin", "l1hymixde") else None, {}, None)
+    clean, *_ = run_steps(tmp_path, raw_cube(tmp_path / "raw.zarr"), 17, chosen)
+    truth = scene(50, 37, 8, n_end=2)
+    assert psnr(truth, clean.read()) > psnr(truth, CUBE) + 4
+    if name not in ("l1hymixde", "fasthyin"):  # these look again at a cube in memory
+        want = denoise(CUBE, name, mask=MASK, **({} if name == "fasthyde" else {"robust": False}))
+        assert np.abs(clean.read() - want).max() <= 1e-5 * np.abs(want).max()
 
 
 def test_a_repeated_stage_changes_nothing(tmp_path):
