@@ -1,4 +1,7 @@
-"""The search's inner loops for CPUs: blocks of 64 neighbouring pixels that stay in cache, compiled to SIMD code."""
+"""The search's inner loops for CPUs: blocks of 64 neighbouring pixels that stay in cache, compiled to SIMD code.
+
+More than 300 lines: the kernels of one device are one module, so that `native` can swap it for the other's.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

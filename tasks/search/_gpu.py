@@ -1,6 +1,8 @@
 """The search's inner loops for GPUs: one thread per pixel and cell, the same additions in the same order as the CPU.
 
 Names and signatures are those of `_cpu`; arrays are CuPy's (in the simulator, NumPy's).
+
+More than 300 lines: the kernels of one device are one module, so that `native` can swap it for the other's.
 """
 
 import math
@@ -59,7 +61,7 @@ def _detect_kernel(n_box: int, n_sum: int) -> Callable[..., None]:
     """The kernel for this many boxcars and sums: local arrays need sizes known when they are compiled."""
 
     @cuda.jit
-    def kernel(y, delays, order, n_whole, steps, sizes, norm, active, first, longest, best, code):  # noqa: ANN001
+    def kernel(y, delays, order, n_whole, steps, sizes, norm, active, first, longest, best, code):
         item = cuda.grid(1)
         n_pixel = y.shape[2]
         if item >= best.shape[0] * n_pixel:
@@ -125,7 +127,7 @@ def _detect_kernel(n_box: int, n_sum: int) -> Callable[..., None]:
 
 
 @cuda.jit(device=True)
-def _at(y, t, delays, order, dm, i, pixel, n_time):  # noqa: ANN001
+def _at(y, t, delays, order, dm, i, pixel, n_time):
     c = order[dm, i]
     row = t + delays[dm, c] // 2
     if row < 0 or row >= n_time:
@@ -156,7 +158,7 @@ def _host(array: Any) -> np.ndarray:
 
 
 @cuda.jit
-def _survey(x, times, counts, inverse_gain, sigma, levels, level, power, jitter, pattern, source):  # noqa: ANN001
+def _survey(x, times, counts, inverse_gain, sigma, levels, level, power, jitter, pattern, source):
     item = cuda.grid(1)
     n_channel, n_pixel = level.shape
     if item >= n_channel * n_pixel:
@@ -197,7 +199,7 @@ def _survey(x, times, counts, inverse_gain, sigma, levels, level, power, jitter,
 
 
 @cuda.jit(device=True)
-def _robust_samples(x, times, inverse_gain, start, stop, limit, c, pixel):  # noqa: ANN001
+def _robust_samples(x, times, inverse_gain, start, stop, limit, c, pixel):
     n = stop - start
     groups = 5 if n >= 5 else 1
     a = b = d = e = f = F0
@@ -221,7 +223,7 @@ def _robust_samples(x, times, inverse_gain, start, stop, limit, c, pixel):  # no
 
 
 @cuda.jit(device=True)
-def _robust_levels(levels, n, limit, c, pixel):  # noqa: ANN001
+def _robust_levels(levels, n, limit, c, pixel):
     groups = 5 if n >= 5 else 1
     a = b = d = e = f = F0
     for g in range(groups):
@@ -251,7 +253,7 @@ def condition(x: Any, level: Any, gain: np.ndarray, u: np.ndarray, start: int, s
 
 
 @cuda.jit
-def _condition(x, level, inverse_gain, u, start, out):  # noqa: ANN001
+def _condition(x, level, inverse_gain, u, start, out):
     item = cuda.grid(1)
     if item < out.size:
         p = item % out.shape[2]
@@ -282,7 +284,7 @@ def smooth_images(x: Any, valid: np.ndarray, kernels: np.ndarray, norms: Sequenc
 
 
 @cuda.jit
-def _smooth_x(x, valid, kernels, norm, out):  # noqa: ANN001
+def _smooth_x(x, valid, kernels, norm, out):
     item = cuda.grid(1)
     n_channel, n_y, n_x = out.shape[1], out.shape[2], out.shape[3]
     if item < out.size:
@@ -299,7 +301,7 @@ def _smooth_x(x, valid, kernels, norm, out):  # noqa: ANN001
 
 
 @cuda.jit
-def _smooth_y(x, valid, kernels, norm, out):  # noqa: ANN001
+def _smooth_y(x, valid, kernels, norm, out):
     item = cuda.grid(1)
     n_channel, n_y, n_x = out.shape[1], out.shape[2], out.shape[3]
     if item < out.size:

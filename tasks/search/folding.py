@@ -11,6 +11,9 @@ from tasks.search.significance import false_alarm_probability
 BINS = 32
 """Phase bins of the shortest period of an octave; the longest has twice as many."""
 
+BURST = 3.0
+"""Samples count as this many sigma at most; a periodic signal worth folding is fainter in each of its pulses."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -57,6 +60,7 @@ def search_periods(series: np.ndarray, weight: np.ndarray, dt: float, shortest: 
             f"periods from {shortest:.4g} to {longest:.4g} s were asked for, expected at least 4 samples ({4 * dt:.4g} s) "
             f"and at most a quarter of the series ({len(series) * dt / 4:.4g} s); change the range"
         )
+    series = _without_bursts(series, weight)
     found, trials, best = [], 0, (0.0, np.zeros(1))
     rebin = max(1, int(shortest / dt / BINS))
     while True:
@@ -73,6 +77,12 @@ def search_periods(series: np.ndarray, weight: np.ndarray, dt: float, shortest: 
         rebin *= 2
     period, snr, duty, phase = np.array(found).T if found else np.zeros((4, 0))
     return Fold(period, snr, duty, phase, trials, best[1])
+
+
+def _without_bursts(series: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Samples clipped at `BURST` sigma: a single burst, however bright, must not look periodic."""
+    limit = BURST * np.sqrt(weight)
+    return np.clip(series, -limit, limit)
 
 
 def _rebinned(series: np.ndarray, n: int) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The stages of the search over a stored cube: scan, survey until calibrated, hunt, look closer.
 
 A tile is one stretch of time and a square of pixels. Nothing that leaves a tile depends on how large it was.
+
+More than 300 lines: only a module of this name may know the store, and four flows share these stages.
 """
 
 from collections.abc import Callable, Sequence

@@ -34,6 +34,13 @@ def test_a_pulsar_too_faint_for_its_single_pulses_is_found(period):
     assert table.false_alarm_probability[0] < 1e-6
 
 
+def test_a_single_burst_is_not_periodic():
+    series = np.random.default_rng(3).standard_normal(6000)
+    series[3000:3004] += 60
+    fold = search_periods(series, np.ones(6000), 0.1, 5.0, 60.0)
+    assert fold.snr.max() < 6.5
+
+
 def test_dedispersion_lines_the_channels_up():
     freqs, dt = np.array([1500.0, 1400.0, 1300.0]), 0.01
     y = np.zeros((400, 3))
