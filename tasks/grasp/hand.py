@@ -95,12 +95,11 @@ def hand_tables(model: mujoco.MjModel, joints: list[int], sites: dict, name: str
         links[l] = np.concatenate([offset, local.ravel(), model.jnt_axis[j]])
     contacts, contact_links, groups = _contacts(model, frames, sites, name)
     solids, solid_links, bodies = _solids(model, frames, name)
-    points = [_sample_points(s) for s in solids]
-    tips = {int(model.body(c["body"]).weldid[0]) for c in sites["contacts"]}
-    touching = [int(model.body_weldid[b]) in tips and s[15] > 0 for b, s in zip(bodies, solids)]
+    touching = [_tip_of(s, l, contacts, contact_links) for s, l in zip(solids, solid_links, strict=True)]
+    points = [_sample_points(s, contacts[t] if t >= 0 else None) for s, t in zip(solids, touching, strict=True)]
     limits = np.array([model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi) for j in joints])
     f32, i32 = np.float32, np.int32
-    skin = Skin(solids.astype(f32), np.array(solid_links, i32), np.array(touching, np.uint8),
+    skin = Skin(solids.astype(f32), np.array(solid_links, i32), (np.array(touching) >= 0).astype(np.uint8),
                 (np.linalg.norm(solids[:, 12:15], axis=1) + solids[:, 15]).astype(f32),
                 np.concatenate([[0], np.cumsum([len(p) for p in points])]).astype(i32),
                 np.concatenate(points).astype(f32), _pairs(model, bodies))
@@ -187,15 +186,29 @@ def _solids(model, frames, name):
     return np.array(rows), links, bodies
 
 
-def _sample_points(solid: np.ndarray) -> np.ndarray:
+TILT = 0.2
+"""How much farther from the object than its tip a touching capsule stays, per distance from the tip."""
+
+
+def _tip_of(solid: np.ndarray, link: int, contacts: np.ndarray, contact_links: list[int]) -> int:
+    """The contact site on the surface of a capsule, or -1."""
+    for k, site in enumerate(contacts):
+        if contact_links[k] == link and solid[15] > 0 and np.linalg.norm(site[:3] - solid[:3]) <= solid[14] + 1e-3:
+            return k
+    return -1
+
+
+def _sample_points(solid: np.ndarray, tip: np.ndarray | None) -> np.ndarray:
     """Sample spheres (position in the link, radius) of a solid.
 
-    A capsule is a row of spheres. A box is a lattice on its faces, a finer one on its edges, and the largest spheres
+    A capsule is a row of spheres, widening away from its ``tip`` so that it is the tip that touches. A box is a lattice on its faces, a finer one on its edges, and the largest spheres
     inside it: without those a thin handle can pass between the points of two faces unseen.
     """
     centre, rotation, half, radius = solid[:3], solid[3:12].reshape(3, 3), solid[12:15], solid[15]
     if radius:
         local, radii = _lattice(np.array([0, 0, half[2]]), 0.005), radius
+        if tip is not None:
+            radii = radius + TILT * np.linalg.norm(centre + local @ rotation.T - tip[:3], axis=1)
     else:
         faces, edges = _lattice(half, SPACING), _lattice(half, SPACING / 2)
         inner = _lattice(half - half.min(), SPACING)

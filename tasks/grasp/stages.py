@@ -38,8 +38,10 @@ DESCENT = (
     Stage(10, 20, 500, 1000, 1000, 0.004, 0.002, 0.008),
     Stage(8, 20, 1000, 2000, 2000, 0.0, 0.002, 0.005),
 )
-POLISH = Stage(8, 5, 3000, 4000, 4000, 0.0, 0.001, 0.004, rounds=8, damping=0.5, longest=0.5)
-CHECK = Stage(1, 5, 3000, 4000, 4000, 0.0, 0.0, 0.003, mu=0.2, rounds=40)
-OPEN = Stage(8, 0, 1000, 2000, 2000, 0.010, 0.003, 0.004, base_free=0, damping=0.5, longest=0.5)
-LIMITS = np.array([0.3, 0.001, 0.0003, 0.0002], np.float32)
+POLISH = Stage(8, 5, 3000, 4000, 4000, 0.0, 0.003, 0.004, rounds=8, damping=0.5, longest=0.5)
+CHECK = Stage(1, 5, 3000, 4000, 4000, 0.0, 0.0, 0.003, mu=0.4, rounds=40)
+OPEN = Stage(8, 0, 1000, 3000, 3000, 0.010, 0.003, 0.004, base_free=0, damping=0.5, longest=0.5)
+LIMITS = np.array([0.05, 0.001, 0.0003, 0.0002], np.float32)
 STRENGTH = np.float32(2.4)
+CLEAR = np.float32(0.0005)
+"""Room that every link keeps from the object before the grasp [m]: a floating object that is brushed drifts away."""

@@ -12,7 +12,7 @@ from .hand import SPRING, Hand
 from .lanes import Lanes
 from .object import Object, field_of
 from .seeds import seed_poses
-from .stages import CHECK, DESCENT, LIMITS, OPEN, POLISH, STRENGTH
+from .stages import CHECK, CLEAR, DESCENT, LIMITS, OPEN, POLISH, STRENGTH
 
 LANES = 32
 """Lanes that share one set of arrays: enough to hide the calls, few enough to stay in a core's cache."""
@@ -107,16 +107,26 @@ def grow(lanes: Lanes, seeds: np.ndarray) -> Grasps:
         lanes.polish(active, POLISH)
         lanes.evaluate(active, CHECK)
         report = xp.maximum(lanes.report[active, 1:], 0)
-        score = (report / limits).max(1)
+        grasp, squeezed, touched = lanes.poses[active], lanes.squeeze(active), lanes.contacts(active)
+        score = xp.maximum((report / limits).max(1), approach(lanes, active))
         tries[active] += 1
         better = score < demerit[active]
         kept = active[better]
-        found[kept], demerit[kept] = report[better], score[better]
-        qpos[kept, 1], qpos[kept, 2] = lanes.poses[kept], lanes.squeeze(active)[better]
-        contact[kept] = lanes.contacts(kept)
-    lanes.poses[:] = qpos[:, 1]
-    lanes.polish(xp.arange(n), OPEN)
-    qpos[:, 0] = lanes.poses
+        found[kept], demerit[kept], contact[kept] = report[better], score[better], touched[better]
+        qpos[kept] = xp.stack([lanes.poses[active], grasp, squeezed], 1)[better]
     qpos, contact, found = to_host(qpos), to_host(contact), to_host(found)
     force = contact[..., 6:] * np.float32(STRENGTH * SPRING)
     return Grasps(qpos, contact[..., :3], contact[..., 3:6], force, *found.T, to_host(demerit), to_host(tries))
+
+
+def approach(lanes: Lanes, active) -> np.ndarray:
+    """Open the hand from its grasps, leaving it open; how far the way is from clear, at most 1 where it is."""
+    grasp = lanes.poses[active]
+    lanes.polish(active, OPEN)
+    opened, worst = lanes.poses[active], 0.0
+    for part in (0.5, 0.0):
+        lanes.poses[active] = part * grasp + (1 - part) * opened
+        lanes.evaluate(active, OPEN)
+        worst = lanes.xp.maximum(worst, 2 + lanes.report[active, 3] / CLEAR)
+    lanes.poses[active] = opened
+    return worst

@@ -13,7 +13,6 @@ MODULE = "tasks.grasp._gpu"
 CHAIN = "A(float32, 2), A(int32, 1)"
 FIELD = "A(float32, 1), A(int64, 2), A(float32, 2)"
 SKIN = "A(float32, 2), A(int32, 1), A(uint8, 1), A(float32, 1), A(int32, 1), A(float32, 2), A(int32, 2)"
-JOINTS = "A(float32, 2), A(int32, 1), A(float32, 1)"
 FORCE = ", ".join(["A(float32, 3)"] * 5 + ["A(float32, 4)", "A(float32, 2)", "A(float32, 3)"])
 BODY = "A(float32, 3), A(int32, 2), A(int32, 3), A(float32, 4), A(int32, 2), A(float32, 2), A(float32, 2)"
 LANES = "A(int64, 1)"
@@ -22,10 +21,10 @@ F1, F2, F3, I1 = "A(float32, 1)", "A(float32, 2)", "A(float32, 3)", "A(int32, 1)
 JOBS = {
     "distance_kernel": f"{F2}, {F2}, {I1}, {F1}, float32, {F3}",
     "touch_kernel": f"{LANES}, {CHAIN}, {F2}, {I1}, {FIELD}, {LANES}, {F1}, {F2}, {F3}, {F3}, {F3}",
-    "force_kernel": f"{LANES}, {I1}, {F2}, {F2}, {LANES}, {F1}, int64, {F3}, {F3}, {FORCE}, {F2}, {F3}, {F2}",
+    "force_kernel": f"{LANES}, {I1}, {F1}, {F2}, {F2}, {LANES}, {F1}, int64, {F3}, {F3}, {FORCE}, {F2}, {F3}, {F2}",
     "collide_kernel": f"{LANES}, {CHAIN}, {I1}, {SKIN}, {FIELD}, {LANES}, {F1}, {F3}, {F3}, {F2}, {F3}, {BODY}, {F3}, {F3}, {F2}",
     "move_kernel": f"{LANES}, {CHAIN}, A(float32, 2), {I1}, float32, float32, int64, {F3}, {F3}, {F3}, {F2}, {F2}, {F2}",
-    "squeeze_kernel": f"{LANES}, {CHAIN}, {I1}, {F2}, {JOINTS}, float32, {F3}, {F3}, {F3}, {F2}, A(int32, 2), {F2}, {F2}",
+    "squeeze_kernel": f"{LANES}, {CHAIN}, {I1}, {F2}, {F2}, {F1}, float32, {F3}, {F3}, {F3}, {F2}, A(int32, 2), {F2}, {F2}",
 }
 
 

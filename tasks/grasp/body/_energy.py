@@ -155,7 +155,7 @@ def object_term(
     w2 = stage[OBJECT] * stage[OBJECT]
     for s in range(solid_links.shape[0]):
         d, nx, ny, nz = distance(grid, dims, frames, scene, S[lane, s, 0], S[lane, s, 1], S[lane, s, 2])
-        margin = ZERO if touching[s] else stage[MARGIN]
+        margin = min(stage[MARGIN], HALF * stage[GAP]) if touching[s] else stage[MARGIN]
         if d < reach[s] + margin:
             l = solid_links[s]
             for k in range(spans[s], spans[s + 1]):

@@ -17,7 +17,7 @@ from ._target import compiled
 
 TARGETS = 12
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
-RHO, EPS, TINY = np.float32(0.3), np.float32(0.003), np.float32(1e-12)
+RHO, EPS, TINY = np.float32(0.3), np.float32(0.005), np.float32(1e-12)
 
 
 @compiled

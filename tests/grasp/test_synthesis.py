@@ -1,0 +1,87 @@
+"""What a person relies on: more grasps extend the set, the same seed gives the same bytes, grasps hold."""
+
+import numpy as np
+import pytest
+
+from tasks.grasp import load_hand, synthesize, validate
+from tasks.grasp.field import distance_grid
+from tasks.grasp.quality import diversity, smallest_wrench
+from tasks.grasp.validation import wilson_interval
+from tests.grasp.shapes import ball, box
+
+
+@pytest.fixture(scope="module")
+def made():
+    hand, thing = load_hand("allegro"), box((0.05, 0.05, 0.08))
+    return hand, thing, synthesize(hand, thing, n=40, seed=2)
+
+
+def test_more_grasps_extend_the_set(made):
+    hand, thing, grasps = made
+    fewer = synthesize(hand, thing, n=9, seed=2)
+    assert fewer.qpos.tobytes() == grasps.qpos[:9].tobytes()
+    rest = synthesize(hand, thing, n=40, seed=2, start=30)
+    assert rest.qpos.tobytes() == grasps.qpos[30:].tobytes()
+    assert synthesize(hand, thing, n=9, seed=3).qpos.tobytes() != fewer.qpos.tobytes()
+
+
+def test_grasps_are_poses_of_the_hand(made):
+    hand, _, grasps = made
+    assert grasps.qpos.shape == (40, 3, 23) and np.isfinite(grasps.qpos).all()
+    assert np.allclose(np.linalg.norm(grasps.qpos[..., 3:7], axis=-1), 1, atol=1e-5)
+    stops = hand.tables.joints.stops
+    assert (grasps.qpos[..., 7:] >= stops[:, 0] - 1e-6).all() and (grasps.qpos[..., 7:] <= stops[:, 1] + 1e-6).all()
+
+
+def test_most_grasps_touch_and_hold(made):
+    hand, thing, grasps = made
+    assert grasps.converged.mean() > 0.9
+    verdicts = validate(hand, grasps.qpos[:6], thing)
+    assert verdicts.success.mean() > 0.6
+    assert verdicts.penetration.mean() < 5e-4 and verdicts.self_penetration.max() < 1e-3
+    assert (verdicts.contact_number >= 3).all()
+
+
+def test_a_hand_that_does_not_touch_holds_nothing(made):
+    hand, thing, grasps = made
+    away = grasps.qpos[:2].copy()
+    away[..., 0] += 0.5
+    verdicts = validate(hand, away, thing)
+    assert not verdicts.success.any() and (verdicts.contact_number == 0).all()
+
+
+def test_the_grid_holds_exact_distances():
+    pieces = list(box((0.04, 0.06, 0.02)).pieces)
+    values, origin, spacing = distance_grid(pieces)
+    rng = np.random.default_rng(0)
+    where = np.column_stack([rng.integers(0, n, 200) for n in values.shape])
+    x = np.abs(origin + spacing * where) - np.array([0.02, 0.03, 0.01])
+    truth = np.linalg.norm(np.maximum(x, 0), axis=1) + np.minimum(x.max(1), 0)
+    found = values[tuple(where.T)]
+    assert np.allclose(found[truth > 0], truth[truth > 0], atol=1e-6)
+    assert np.allclose(found[truth < 0], truth[truth < 0], atol=1e-6)
+
+
+def test_a_ball_resists_more_the_wider_it_is_held():
+    points = np.array([[1, 0, 0], [-0.5, 0.87, 0], [-0.5, -0.87, 0], [0, 0, 1]])
+    wide = smallest_wrench(points, points, mu=0.6, centre=np.zeros(3), length=1.0)
+    assert wide > 0.05
+    assert smallest_wrench(points[:2], points[:2], mu=0.6, centre=np.zeros(3), length=1.0) < wide
+
+
+def test_alike_grasps_have_no_diversity(made):
+    assert diversity(np.repeat(made[2].qpos[:1, 1], 5, 0)) < 1e-6
+    assert diversity(made[2].qpos[:, 1]) > 0.3
+
+
+def test_wilson_intervals():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    low, high = wilson_interval(29, 30)
+    assert low == pytest.approx(0.833, abs=2e-3) and high == pytest.approx(0.994, abs=2e-3)
+
+
+def test_a_lift_is_judged(made):
+    hand, _, _ = made
+    thing = ball(0.035)
+    grasps = synthesize(hand, thing, n=3, seed=1)
+    assert validate(hand, grasps, thing, test="lift").success.shape == (3,)
