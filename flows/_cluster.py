@@ -167,6 +167,8 @@ def _worker_environment() -> dict[str, str]:
     return dict.fromkeys(names, threads) | {
         "NUMBA_THREADING_LAYER": "omp",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        # A tile's error is reported once, by the stage, with the tile's index.
+        "DASK_LOGGING__DISTRIBUTED": "critical",
         "MALLOC_TRIM_THRESHOLD_": "65536",  # give freed memory back, so that a worker's size tells what it uses
     }
 
