@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -20,7 +21,7 @@ from tasks.dataset.kcenter import k_center
 from tasks.dataset.neighbours import near_duplicates
 
 BATCH = 64
-Reader = Callable[[np.ndarray], object]
+Reader = Callable[[np.ndarray], Any]
 
 
 def main() -> None:
@@ -76,7 +77,7 @@ def _memory_map(path: Path, values: np.ndarray, shard: int) -> Reader:
     return lambda rows: mapped[rows]
 
 
-def _shards(path: Path, values: np.ndarray, shard: int, **options: object) -> ShardReader:
+def _shards(path: Path, values: np.ndarray, shard: int, **options: Any) -> ShardReader:
     group = zarr.create_group(str(path))
     sample = values.shape[1:]
     dims = ("record", *"yxb"[: len(sample)])
@@ -253,7 +254,7 @@ def _publish_scene(seed: int) -> None:
         source = run.summary.products[0].uri
 
 
-def _timed(action: Callable[[], object]) -> tuple[float, object]:
+def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
     start = time.process_time()
     result = action()
     return time.process_time() - start, result

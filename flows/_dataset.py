@@ -119,7 +119,8 @@ class Build:
     def _form(self, offer: Offer) -> tuple[Any, ...] | str:
         """What must be equal in all sources, as plain data; or why this source offers nothing."""
         try:
-            self.kind.positions(offer)
+            if not len(self.kind.positions(offer)):
+                return "it holds no sample"
         except ValueError as error:
             return str(error)
         fields = [(n, f.dims, f.shape, f.dtype, sorted(f.attrs.items())) for n, f in self.kind.schema(offer).items()]

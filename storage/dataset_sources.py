@@ -89,7 +89,8 @@ def _denoise(row: ProductRow) -> Offer:
 
 def _sensor(noisy: Product) -> str:
     """Cubes of one sensor have one number of bands; each split should have its part of every sensor."""
-    return f"{noisy.group_attrs.get('sensor type', noisy.group_attrs.get('sensor', 'sensor'))}, {noisy.shape[-1]} bands"
+    name = noisy.group_attrs.get("sensor type", noisy.group_attrs.get("sensor", "sensor"))
+    return f"{str(name)[:100]}, {noisy.shape[-1]} bands"
 
 
 def _origin(product: Product, attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from tasks.dataset.samples import Field, Kind, Samples, Source
 from tasks.dataset.selection import Pool, Rules, Selection, select
 from tasks.dataset.versions import sample_id
 from tasks.stage import StageReport, run_stage
+
+LONGEST = 200
+"""Characters of a group key."""
 
 BATCH = 256
 """Candidates read at once."""
@@ -65,7 +69,7 @@ def survey_source(
         cell["facts"][rows][: len(part)] = np.stack([found.facts[name] for name in names], axis=-1)
         cell["usable"][rows][: len(part)] = found.usable
         labels += found.labels
-        groups += kind.groups(source, part, found)
+        groups += map(_bounded, kind.groups(source, part, found))
     for name, values in cell.items():
         scratch[name].write((tile.core[0], *(slice(0, n) for n in values.shape)), values[None])
     return {"n": len(places), "labels": _short(labels), "groups": _short(groups)}
@@ -73,9 +77,12 @@ def survey_source(
 
 def _on_device(samples: Samples) -> Samples:
     """The samples with their arrays where embeddings are computed."""
-    from dataclasses import replace
-
     return replace(samples, arrays={name: to_device(values) for name, values in samples.arrays.items()})
+
+
+def _bounded(group: str) -> str:
+    """A group key that fits a database column: the end of a long one is hashed."""
+    return group if len(group) <= LONGEST else f"{group[:160]}#{blake2b(group.encode(), digest_size=16).hexdigest()}"
 
 
 def _short(texts: list[str]) -> list[str]:
