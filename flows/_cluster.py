@@ -6,7 +6,7 @@ Every worker declares one ``GPU`` resource, also where it stands for a core, so 
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def cluster(kind: str | None = None) -> Iterator[Any]:
             with Client(kind, security=_security(kind)) as client:
                 yield client
             return
-        with _closed_at_last(make(kind)) as made, Client(made) as client:
+        with _device_slots(kind), _closed_at_last(make(kind)) as made, Client(made) as client:
             log.info("cluster: %d workers", len(client.nthreads()))
             yield client
 
@@ -67,6 +67,15 @@ def _closed_at_last(made: Any) -> Iterator[Any]:
             made.close()
         except (TimeoutError, OSError) as error:
             log.warning("the cluster was slow to close (%s); its processes end with this one", type(error).__name__)
+
+
+def _device_slots(kind: str) -> AbstractContextManager[Any]:
+    """This machine's GPUs for one flow run at a time: two pools would not fit into one device's memory."""
+    if kind not in ("auto", "cuda") or not gpu_count() or "PREFECT__FLOW_RUN_ID" not in os.environ:
+        return nullcontext()
+    from prefect.concurrency.sync import concurrency
+
+    return concurrency("gpu", occupy=gpu_count())
 
 
 def make(kind: str) -> Any:

@@ -24,5 +24,6 @@ def prefect_environment() -> dict[str, str]:
 
 
 def apply_prefect_environment() -> None:
-    """Put the settings into this process's environment."""
+    """Put the settings into this process's environment; Prefect wants its home's parent to exist."""
+    settings().home.mkdir(parents=True, exist_ok=True)
     os.environ.update(prefect_environment())
