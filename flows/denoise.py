@@ -44,7 +44,7 @@ def denoise(params: DenoiseParams) -> RunSummary:
         if run.repeated:
             return run.summary
         from storage import denoise as layouts
-        from tasks.denoise import steps
+        from tasks.denoise import figures, steps
 
         noisy = run.use("source")
         with cluster():
@@ -53,17 +53,16 @@ def denoise(params: DenoiseParams) -> RunSummary:
             method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis)
             cube = noisy
             if method.robust:
-                cube, outliers = (
-                    run.create("mended", layouts.mended(noisy)),
-                    run.create("outliers", layouts.outliers(noisy)),
-                )
-                run.record(**steps.tally(steps.mend_scene(noisy, cube, outliers, model), noisy.shape))
+                cube = run.create("mended", layouts.mended(noisy))
+                outliers = run.create("outliers", layouts.outliers(noisy))
+                mended = steps.mend_scene(noisy, cube, outliers, model)
+                run.record(**figures.tally(mended.records, noisy.shape))
             solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
             scores, scene, plan = steps.look_again(run.create, noisy, bands, model, method, params.tile, solved)
             expected = method.expected_error(scene, plan)
             clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, scene.sigma, expected))
             removed = steps.restore(noisy, scores, clean, scene, method, plan)
-        run.record(**steps.quality(scene, expected, removed))
+        run.record(**figures.quality(scene, expected, removed))
         run.report(method=str(method), diagnosis=list(diagnosis.reasons))
         run.publish(clean)
         if method.robust:

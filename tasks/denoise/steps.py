@@ -14,7 +14,9 @@ from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis, diagnose
+from tasks.denoise.blocks import read_block, read_values
 from tasks.denoise.checks import usable_bands
+from tasks.denoise.figures import residual_sums
 from tasks.denoise.methods import method as find_method
 from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
 from tasks.denoise.outliers import repair
@@ -246,38 +248,13 @@ def restore_tile(
     found = method.restore(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
     values = to_host(method.decode(found))
     block, valid = read_block(noisy, tile.core)
-    values[..., ~scene.used] = block[..., ~scene.used]
+    if not scene.used.all():
+        values[..., ~scene.used] = np.nan_to_num(read_values(noisy, tile.core)[..., ~scene.used])
     region = (*tile.core, slice(0, values.shape[2]))
     marks = np.ones(values.shape, bool) if valid is None else valid
     clean.write(region, values)
     clean["valid"].write(region, marks)
     return residual_sums(block - values, marks)
-
-
-def residual_sums(residual: np.ndarray, valid: np.ndarray) -> dict[str, list[float]]:
-    """Per band: number, sum, sum of squares of what was removed, and of products of horizontal neighbours."""
-    kept = np.where(valid, residual, np.float32(0)).astype(np.float64)
-    return {
-        "count": valid.sum((0, 1)).tolist(),
-        "total": kept.sum((0, 1)).tolist(),
-        "square": (kept**2).sum((0, 1)).tolist(),
-        "lag": (kept[:, 1:] * kept[:, :-1]).sum((0, 1)).tolist(),
-    }
-
-
-def read_block(cube: Product, core: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Values as float32, zero where not valid, and the mask; None where all are valid."""
-    region = (*core, slice(None))
-    block = cube.read(region).astype(np.float32, copy=False)
-    scale, offset = cube.attrs.get("scale_factor", 1.0), cube.attrs.get("add_offset", 0.0)
-    if (scale, offset) != (1.0, 0.0):
-        block = block * np.float32(scale) + np.float32(offset)
-    valid = np.isfinite(block)
-    if "valid" in cube:
-        valid &= cube["valid"].read(region)
-    if valid.all():
-        return block, None
-    return np.where(valid, block, np.float32(0)), valid
 
 
 def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:
@@ -298,31 +275,6 @@ def _columns(plan: Sequence[Tile]) -> int:
 def _write_part(parts: Product, tile: Tile, columns: int, part: np.ndarray) -> None:
     number = tile.index[0] * columns + tile.index[1]
     parts.write((slice(number, number + 1), *(slice(0, n) for n in part.shape)), part[None])
-
-
-def tally(report: StageReport, shape: tuple[int, ...]) -> dict[str, float]:
-    """Fractions of samples, columns and pixels that the front end touched."""
-    n_y, n_x, n_band = shape
-    wholes = {"outliers": n_y * n_x * n_band, "striped": n_x * n_band, "dead": n_x * n_band, "rare": n_y * n_x}
-    return {f"{key}_fraction": sum(r[key] for r in report.records) / whole for key, whole in wholes.items()}
-
-
-def quality(scene: SceneModel, expected: np.ndarray, removed: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What a run records about a scene and its result; series run over the bands, medians over the used ones."""
-    used = scene.used
-    signal = np.sqrt(scene.mean[used] ** 2)
-    return {
-        "noise_sigma": scene.sigma,
-        "noise_sigma_after": expected,
-        "noise_median": float(np.median(scene.sigma[used])),
-        "noise_after_median": float(np.median(expected[used])),
-        "gain_db": float(20 * np.log10(np.median(scene.sigma[used] / np.maximum(expected[used], 1e-30)))),
-        "snr_db": float(20 * np.log10(np.median(np.maximum(signal, 1e-30) / scene.sigma[used]))),
-        "n_component": scene.n_component,
-        "n_used_bands": int(used.sum()),
-        **removed,
-        "residual_correlation_median": float(np.median(removed["residual_correlation"][used])),
-    }
 
 
 def quicklook(noisy: Product, clean: Product, sigma: np.ndarray, expected: np.ndarray, edge: int = 512) -> bytes:

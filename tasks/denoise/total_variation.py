@@ -11,7 +11,7 @@ import numpy as np
 from tasks.array.namespace import namespace
 
 STEPS = 30
-"""After 30 accelerated steps images with noise of unit variance differ from the limit by less than 0.02 sigma."""
+"""After these accelerated steps an edge of 6 sigma under unit noise differs from the limit by 0.015 sigma rms at weight 0.8."""
 
 
 def smooth(images: Any, weights: Any) -> Any:

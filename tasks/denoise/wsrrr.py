@@ -33,8 +33,7 @@ class WSRRR(ScoreMethod):
     """Sparse wavelet coefficients by soft thresholds, then the orthonormal basis that fits them best, then again.
 
     ``rank``: number of components; by default the one of least estimated risk. ``robust``: mend outliers and stripes
-    first. Starts from the whitened eigenvectors, so that one turn of the basis is enough: a second one changes the
-    result by less than 0.01 dB.
+    first. Starts from the whitened eigenvectors, from where one turn of the basis is worth hundredths of a dB at most.
 
     References
     ----------

@@ -7,7 +7,7 @@ import xarray as xr
 from storage import denoise as layouts
 from storage.layout import Coordinate, Layout, variable
 from storage.product import create
-from tasks.denoise import denoise, steps
+from tasks.denoise import denoise, figures, steps
 from tasks.denoise.hyres import HyRes
 from tasks.denoise.l1hymixde import L1HyMixDe
 from tasks.denoise.moments import packed, packed_size, unpacked
@@ -120,7 +120,7 @@ def test_the_product_explains_itself(tmp_path):
     assert (expected < model.sigma).all()
     assert np.allclose(removed["residual_rms"], 0.03, rtol=0.15)
     assert np.abs(removed["residual_correlation"]).max() < 0.15
-    numbers = steps.quality(model, expected, removed)
+    numbers = figures.quality(model, expected, removed)
     assert numbers["gain_db"] > 6 and numbers["n_used_bands"] == 8
     assert steps.quicklook(raw_cube(tmp_path / "again.zarr"), clean, model.sigma, expected).startswith(b"\x89PNG")
 
@@ -154,6 +154,15 @@ def test_bad_bands_of_the_file_pass_through(tmp_path):
     spoilt.write(tuple(slice(0, n) for n in CUBE.shape), product.read())
     clean, model, *_ = run_steps(tmp_path, spoilt, 64)
     assert not model.used[5] and np.array_equal(clean.read()[..., 5], CUBE[..., 5])
+
+
+def test_a_band_that_is_never_valid_keeps_its_values(tmp_path):
+    mask = MASK.copy()
+    mask[..., 3] = False
+    stored = np.rint(CUBE * 1e4).clip(0).astype(np.uint16)
+    clean, *_ = run_steps(tmp_path, raw_cube(tmp_path / "raw.zarr", stored, mask, scale=1e-4), 17)
+    assert np.allclose(clean.read()[..., 3], stored[..., 3] * 1e-4)
+    assert not clean["valid"].read()[..., 3].any()
 
 
 def test_moments_survive_packing():

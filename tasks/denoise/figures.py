@@ -1,0 +1,43 @@
+"""The numbers a run records about a scene and its result."""
+
+from typing import Any
+
+import numpy as np
+
+from tasks.denoise.scene import SceneModel
+
+
+def residual_sums(residual: np.ndarray, valid: np.ndarray) -> dict[str, list[float]]:
+    """Per band: number, sum, sum of squares of what was removed, and of products of horizontal neighbours."""
+    kept = np.where(valid, residual, np.float32(0)).astype(np.float64)
+    return {
+        "count": valid.sum((0, 1)).tolist(),
+        "total": kept.sum((0, 1)).tolist(),
+        "square": (kept**2).sum((0, 1)).tolist(),
+        "lag": (kept[:, 1:] * kept[:, :-1]).sum((0, 1)).tolist(),
+    }
+
+
+def tally(records: list[dict[str, int]], shape: tuple[int, ...]) -> dict[str, float]:
+    """Fractions of samples, columns and pixels that the front end touched."""
+    n_y, n_x, n_band = shape
+    wholes = {"outliers": n_y * n_x * n_band, "striped": n_x * n_band, "dead": n_x * n_band, "rare": n_y * n_x}
+    return {f"{key}_fraction": sum(r[key] for r in records) / whole for key, whole in wholes.items()}
+
+
+def quality(scene: SceneModel, expected: np.ndarray, removed: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What a run records about a scene and its result; series run over the bands, medians over the used ones."""
+    used = scene.used
+    signal = np.sqrt(scene.mean[used] ** 2)
+    return {
+        "noise_sigma": scene.sigma,
+        "noise_sigma_after": expected,
+        "noise_median": float(np.median(scene.sigma[used])),
+        "noise_after_median": float(np.median(expected[used])),
+        "gain_db": float(20 * np.log10(np.median(scene.sigma[used] / np.maximum(expected[used], 1e-30)))),
+        "snr_db": float(20 * np.log10(np.median(np.maximum(signal, 1e-30) / scene.sigma[used]))),
+        "n_component": scene.n_component,
+        "n_used_bands": int(used.sum()),
+        **removed,
+        "residual_correlation_median": float(np.median(removed["residual_correlation"][used])),
+    }
