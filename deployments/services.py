@@ -30,6 +30,9 @@ def server(host: str, port: int) -> Service:
             # Without it the page of a server on another port asks 4200 and stays empty.
             "PREFECT_SERVER_UI_API_URL": os.environ.get("PREFECT_SERVER_UI_API_URL", f"{page}/api"),
             "PREFECT_API_URL": f"{page}/api",
+            # With SQLite, a request on a busy machine may wait for its turn longer than the default 10 s.
+            "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+            "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
             "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "false" if is_loopback(host) else "true",
             # Prefect's own history grows by 100 MB per 5000 tasks; results are kept in the run database.
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
