@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.search.dispersion import KDM
+from tasks.search.dispersion import KDM, band_delay
 
-SIDELOBE = 0.2
-"""Events below this fraction of a simultaneous stronger one are its sidelobes, wherever they are in the image."""
+SIDELOBE, ALIKE = 0.1, 0.25
+"""Events anywhere in the image are sidelobes of a stronger one below this fraction of it: of one that crosses them, or
+(the larger fraction) of one with the same time and DM within its width, as a sidelobe has. Another pulse at the same
+time as a very bright one is kept that way."""
 
 BEAMS, PIXELS = 1.7, 3.0
 """Events within this many beam widths (FWHM), or pixels, of a stronger, crossing one belong to it."""
@@ -58,7 +60,8 @@ def sift(events: Events, freqs: np.ndarray, dt: float, beam: float) -> tuple[Eve
     kept, groups = [], []
     while len(waiting):
         rest = ranked.take(waiting)
-        explained = _cross(rest, freqs, dt) & (_near(rest, beam) | (rest.snr <= SIDELOBE * rest.snr[0]))
+        faint = (rest.snr <= SIDELOBE * rest.snr[0]) | (_alike(rest, freqs, dt) & (rest.snr <= ALIKE * rest.snr[0]))
+        explained = _cross(rest, freqs, dt) & (_near(rest, beam) | faint)
         explained[0] = True
         kept.append(waiting[0])
         groups.append(order[waiting[explained]])
@@ -68,6 +71,13 @@ def sift(events: Events, freqs: np.ndarray, dt: float, beam: float) -> tuple[Eve
 
 def _near(events: Events, beam: float) -> np.ndarray:
     return np.hypot(events.y - events.y[0], events.x - events.x[0]) <= max(PIXELS, BEAMS * beam)
+
+
+def _alike(events: Events, freqs: np.ndarray, dt: float) -> np.ndarray:
+    """Whether each event has the time and the DM of the first, within its width and a sample."""
+    length = events.width[0] + dt
+    drift = band_delay(freqs) * np.abs(events.dm - events.dm[0])
+    return (np.abs(events.time - events.time[0]) <= length) & (drift <= 2 * length)
 
 
 def _cross(events: Events, freqs: np.ndarray, dt: float) -> np.ndarray:
