@@ -93,6 +93,25 @@ def closing(products: list[ProductSummary]) -> list[DatasetParams]:
     ]
 
 
+def plan(params: DatasetParams) -> dict[str, Any]:
+    """What a build would look at: new products (a tile each), candidates in them, bytes if all were taken."""
+    from storage.dataset import known_sources
+    from storage.dataset_layout import sample_bytes
+    from storage.dataset_sources import offers
+    from tasks.dataset.kinds import kind_of
+
+    known = set(known_sources(params.dataset_name).values())
+    new = offers(params.kind, [row for row in params.selected if row.digest not in known], params.hand)
+    kind, counts = kind_of(params.kind, **params.recipe), []
+    for offer in new:
+        try:
+            counts.append(len(kind.positions(offer)))
+        except ValueError:  # too small for one sample: the build leaves it out by name
+            counts.append(0)
+    size = sample_bytes(kind.schema(new[0])) if new else 0
+    return {"products": len(params.selected), "tiles": len(new), "candidates": sum(counts), "bytes": sum(counts) * size}
+
+
 @flow(name="dataset")
 def dataset(params: DatasetParams) -> RunSummary:
     """Build the next version of a training dataset from published products; the same products give the same version."""

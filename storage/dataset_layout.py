@@ -45,6 +45,11 @@ def shard_records(n: int, fields: Mapping[str, FieldLike]) -> int:
     return 1 << (int(most).bit_length() - 1)
 
 
+def sample_bytes(fields: Mapping[str, FieldLike]) -> int:
+    """Bytes of one sample in all its arrays."""
+    return sum(prod(f.shape) * np.dtype(f.dtype).itemsize for f in fields.values())
+
+
 def data(
     kind: str, fields: Mapping[str, FieldLike], constants: Mapping[str, Any], n: int, shard: int, **attrs: Any
 ) -> Layout:

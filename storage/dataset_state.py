@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from storage import lease
 from storage.database import patiently
 from storage.dataset import Dataset, DatasetVersion, dataset, known_sources, stored_splits, versions
-from storage.dataset_files import EMBEDDING, read_index, read_manifest, read_stats
+from storage.dataset_files import EMBEDDING, is_version, read_index, read_manifest, read_stats
 from storage.digest import digest_json
 from storage.errors import BadInputError
 from storage.product import Product
@@ -77,6 +77,10 @@ def state_of(name: str, recipe: Mapping[str, Any], recipe_hash: str) -> State:
 
 
 def _parent(row: DatasetVersion) -> Parent:
+    if not is_version(row.folder):
+        raise BadInputError(
+            f"{row.id} has vanished from {row.folder}, and the next version would be built upon it; bring it back, or build under another name"
+        )
     return Parent(row, read_index(row.folder), read_manifest(row.folder), read_stats(row.folder))
 
 

@@ -322,3 +322,24 @@ def test_two_builds_of_one_dataset_wait_for_each_other(scene, build):
         assert not versions("denoise")
     waiting.join(timeout=60)
     assert [v.number for v in versions("denoise")] == [1]
+
+
+def test_a_parent_that_vanished_is_named(scene, build):
+    scene(0)
+    build()
+    (Path(version("denoise").folder) / "manifest.json").unlink()
+    scene(1)
+    with pytest.raises(BadInputError, match="denoise/v001 has vanished"):
+        build()
+
+
+def test_a_plan_counts_what_is_new(scene, build):
+    from flows.dataset import DatasetParams, plan
+
+    params = {"kind": "denoise", "patch": 8, "radius": 0.02, "min_per_class": 0}
+    assert plan(DatasetParams(**params))["tiles"] == 0
+    scene(0)
+    sample = 4 * (2 * 8 * 8 * 6 + 6) + 8 * 8
+    assert plan(DatasetParams(**params)) == {"products": 1, "tiles": 1, "candidates": 9, "bytes": 9 * sample}
+    build()
+    assert plan(DatasetParams(**params))["candidates"] == 0
