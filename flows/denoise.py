@@ -1,6 +1,6 @@
 """Denoise a spectral cube: survey the scene, project it on its components, denoise those, go back."""
 
-from typing import Literal
+from typing import Literal, cast
 
 from prefect import flow
 from pydantic import Field
@@ -39,7 +39,7 @@ class DenoiseParams(Parameters):
 @flow(name="denoise")
 def denoise(params: DenoiseParams) -> RunSummary:
     """Denoise the (y, x, band) cube at ``params.source``; publish the clean cube, its noise and a quick look."""
-    params = with_product(params, "raw_cube")
+    params = cast(DenoiseParams, with_product(params, "raw_cube"))
     with recorded("denoise", params) as run:
         if run.repeated:
             return run.summary

@@ -80,7 +80,9 @@ def coordinates_of(product: Product) -> dict[str, Coordinate]:
     for name, array in group.arrays():
         if name not in ARRAYS and name != product.variable:
             attrs = {k: v for k, v in array.attrs.asdict().items() if k != "coordinates"}
-            found[name] = Coordinate(tuple(array.metadata.dimension_names or ()), np.asarray(array[...]), attrs)
+            found[name] = Coordinate(
+                tuple(str(d) for d in array.metadata.dimension_names or ()), np.asarray(array[...]), attrs
+            )
     return {name: c for name, c in found.items() if name not in ("sigma", "sigma_after")}
 
 

@@ -49,7 +49,7 @@ def count_valid(tile: Tile, noisy: Product) -> list[int]:
 @task
 def look(noisy: Product, bands: np.ndarray) -> tuple[RobustModel, Diagnosis]:
     """Pass 0, first half: fit the robust model to a sample of the scene and say what kind of noise it has."""
-    rows, columns = sample_lines(noisy.shape[:2])
+    rows, columns = sample_lines((noisy.shape[0], noisy.shape[1]))
     groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
     blocks = [read_block(noisy, (slice(0, noisy.shape[0]), slice(g[0], g[-1] + 1))) for g in groups]
     sample = np.concatenate([block[rows] for block, _ in blocks], axis=1)
@@ -94,7 +94,7 @@ def solve_scores(
     mark = f"_look_{look}" if look else ""
     parts = create(f"moments{mark}", layouts.moments(cube, edge, packed_size(len(bands))))
     moments = survey(cube, parts, bands, edge, method, mark)
-    scene = solve_scene(moments, bands, cube.shape[:2], method.rank, method.equal_noise)
+    scene = solve_scene(moments, bands, (cube.shape[0], cube.shape[1]), method.rank, method.equal_noise)
     scene = method.adapt(scene)
     scores = create(f"scores{mark}", layouts.scores(scene.shape, scene.n_component, edge))
     project_scene(cube, scores, scene, method, mark)
