@@ -70,7 +70,8 @@ def test_what_the_data_do_not_say_must_be_given(home, tmp_path):
     with pytest.raises(BadInputError, match="give the sampling time"):
         observe(cube, params("x", freq_first=1400.0, freq_last=1300.0))
     seen = observe(cube, params("x", dt=0.5, freq_first=1400.0, freq_last=1300.0))
-    assert seen.dt == 0.5 and list(seen.freqs) == [1400.0, 1300.0]
+    assert seen.dt == 0.5
+    assert list(seen.freqs) == [1400.0, 1300.0]
 
 
 def test_uneven_times_and_shuffled_channels_get_a_sentence(home, tmp_path):
