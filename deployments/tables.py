@@ -1,6 +1,7 @@
 """What the command line prints: tables for people, JSON and CSV for programs; and the `ls` command of every listing."""
 
 import csv
+import inspect
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ def _lazy(name: str) -> type[TyperGroup]:
         def _whole(self) -> Any:
             from storage.listing import listing
 
-            return typer.main.get_command(_listing(listing(name)))
+            return typer.main.get_group(_listing(listing(name)))  # also where `ls` is its only command
 
         def list_commands(self, ctx: Any) -> list[str]:
             return self._whole().list_commands(ctx)
@@ -166,6 +167,7 @@ def _products() -> typer.Typer:
 
 def _listing(listing: Any) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True)
+    group.callback()(lambda: None)  # a group also where `ls` is its only command
 
     @group.command("ls")
     def ls(where: Where = None, limit: Limit = 50, as_csv: Csv = False, as_json: Json = False) -> None:
@@ -182,19 +184,22 @@ def _listing(listing: Any) -> typer.Typer:
 
 
 def _printing(command: Callable[..., Any]) -> Callable[..., None]:
-    """The command, with what it returns printed."""
-    from functools import wraps
+    """The command, with what it returns printed, and with the option ``--json``."""
 
-    @wraps(command)
-    def printed(*args: Any, **kwargs: Any) -> None:
+    def printed(*args: Any, as_json: bool, **kwargs: Any) -> None:
         answer = command(*args, **kwargs)
         if isinstance(answer, list):
-            show_rows(answer, False)
+            show_rows(answer, as_json)
         elif isinstance(answer, dict):
-            show_record(answer, False)
+            show_record(answer, as_json)
         elif answer is not None:
-            print(answer)
+            print(json.dumps(answer, default=str) if as_json else answer)
 
+    signature = inspect.signature(command, eval_str=True)
+    option = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+    printed.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])
+    printed.__annotations__ = {name: p.annotation for name, p in printed.__signature__.parameters.items()}
+    printed.__doc__ = command.__doc__
     return printed
 
 
