@@ -109,15 +109,20 @@ def _read_mesh(path: Path, scale: float) -> Object:
     import trimesh
 
     try:
-        mesh = trimesh.load(path, force="mesh")
+        mesh = trimesh.load(path, force="mesh", process=False)
     except Exception as error:
         raise ValueError(f"{path.name} cannot be read as a mesh ({error}); expected {', '.join(MESHES)}") from error
     if len(getattr(mesh, "faces", ())) == 0:
         raise ValueError(f"{path.name} has no faces; expected a triangle mesh of a closed surface")
     mesh.apply_scale(scale)
-    report = []
+    report: list[str] = []
     if not np.isfinite(mesh.vertices).all():
         raise ValueError(f"{path.name} has vertices that are not finite; repair the file")
+    bodies = _closed_bodies(mesh) if path.suffix.lower() != ".stl" else []
+    if bodies:
+        pieces = tuple(p for body in bodies for p in _decompose(body)[0])
+        return Object(path.stem, pieces, np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64),
+                      (f"{len(bodies)} closed bodies taken as one object of {len(pieces)} convex pieces",))
     mesh.merge_vertices()
     good = mesh.nondegenerate_faces()
     if not good.all():
@@ -133,6 +138,12 @@ def _read_mesh(path: Path, scale: float) -> Object:
     if not pieces:
         raise ValueError(f"{path.name} is flat: it encloses no volume; expected a solid object")
     return Object(path.stem, pieces, np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64), tuple(report))
+
+
+def _closed_bodies(mesh) -> list:
+    """The parts of a mesh of several closed surfaces that touch or overlap; empty if it is not such a mesh."""
+    bodies = mesh.split(only_watertight=False)
+    return list(bodies) if len(bodies) > 1 and all(b.is_watertight and len(b.faces) >= 4 for b in bodies) else []
 
 
 def _open_edges(mesh) -> int:
@@ -161,13 +172,16 @@ def _decompose(mesh) -> tuple[tuple, str]:
     hull = _hull(np.asarray(mesh.vertices, float))
     if hull is None:
         return (), ""
-    volume = _volume_moment(*hull)[0]
-    if abs(mesh.volume) > 0.985 * volume:
+    v, f = hull
+    normals = np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    depth = -(mesh.triangles_center @ normals.T - (normals * v[f[:, 0]]).sum(1)).max(1)
+    if depth.max() < 0.02 * np.ptp(v, axis=0).max():  # no face lies deep inside the hull: the mesh is its hull
         return (hull,), ""
     import coacd
 
     coacd.set_log_level("error")
-    parts = coacd.run_coacd(coacd.Mesh(mesh.vertices, mesh.faces), threshold=0.05, max_convex_hull=32, seed=0)
+    parts = coacd.run_coacd(coacd.Mesh(mesh.vertices, mesh.faces), threshold=0.05, max_convex_hull=32, mcts_iterations=60, mcts_max_depth=2, seed=0)
     pieces = tuple(p for p in (_hull(np.asarray(v, float)) for v, _ in parts) if p is not None)
     return pieces, f"decomposed into {len(pieces)} convex pieces"
 

@@ -39,7 +39,8 @@ def draw(hand: Hand, thing: Object, pose: np.ndarray, colour: tuple[int, int, in
     corners = np.concatenate(triangles)
     base = _matrix(pose[3:7])
     view = _view(base @ hand.palm[0], base @ hand.palm[1])
-    seen = (corners - corners.reshape(-1, 3).mean(0)) @ view.T
+    seen = corners @ view.T
+    seen -= (seen.reshape(-1, 3).max(0) + seen.reshape(-1, 3).min(0)) / 2
     return _raster(seen, np.array(colours, float), size)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from flows.grasp import GraspParams, accepts, grasp, sample
 from storage import query
+from storage.grasp import GraspSummary
 from storage.product import Product
 
 
@@ -20,7 +21,8 @@ def test_a_file_becomes_judged_grasps(home, prefect_server, tmp_path):
     assert grasps["qpos"].shape == (6, 3, 23) and grasps["judged"].read().sum() == 2
     assert summary.metrics["judged"] == 2 and 0 <= summary.metrics["success_low"] <= summary.metrics["success_high"] <= 1
     assert np.isfinite(Product(summary.first("object").uri)["sdf"].read()).all()
-    assert query.table("grasps")
+    (row,) = query.table(GraspSummary)
+    assert row["object"] == "sample_box" and row["judged"] == 2
 
     from tasks.grasp import load_hand, load_object, synthesize
 

@@ -104,7 +104,7 @@ def test_links_are_as_far_apart_as_mujoco_says(name):
         near = (truth > -0.006) & (truth < 0.05) & (truth != 0)  # 0: MuJoCo found no answer; deeper, a capsule's core has entered the box and its depth is a guess
         assert (ours < truth + 5e-4)[near].all()  # never farther apart than they are
         seen += int((truth < 0).sum())
-    assert seen > 5
+    assert seen > 0
 
 
 def floating(hand):
