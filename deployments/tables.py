@@ -167,7 +167,6 @@ def _products() -> typer.Typer:
 
 def _listing(listing: Any) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True)
-    group.callback()(lambda: None)  # a group also where `ls` is its only command
 
     @group.command("ls")
     def ls(where: Where = None, limit: Limit = 50, as_csv: Csv = False, as_json: Json = False) -> None:
