@@ -43,7 +43,6 @@ def _hull(thing: Object):
 
 def _around(hand: Hand, thing: Object, point, normal, u) -> np.ndarray:
     """Put the palm over surface points, facing in, rolled and tilted at random."""
-    n = len(point)
     side = np.cross(normal, np.where(np.abs(normal[:, :1]) < 0.7, [[1.0, 0, 0]], [[0, 1.0, 0]]))
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     world = np.stack([-normal, side, np.cross(-normal, side)], 2)

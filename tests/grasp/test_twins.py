@@ -10,14 +10,13 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
         "the simulator must be chosen before Numba is imported: NUMBA_ENABLE_CUDASIM=1", allow_module_level=True
     )
 
-from tests.grasp.shapes import box
-
 from tasks.grasp import _cpu, _gpu, load_hand
 from tasks.grasp.field import _faces
 from tasks.grasp.lanes import Lanes
 from tasks.grasp.object import field_of
 from tasks.grasp.seeds import seed_poses
 from tasks.grasp.stages import DESCENT
+from tests.grasp.shapes import box
 
 pytestmark = pytest.mark.cudasim
 

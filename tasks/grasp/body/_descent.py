@@ -9,7 +9,7 @@ from ._energy import couple_term
 from ._target import compiled
 from ._wrench import TARGETS
 
-ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
+ZERO, ONE = np.float32(0), np.float32(1)
 LOCKED, EDGE = np.float32(1e12), np.float32(1e-5)
 
 
