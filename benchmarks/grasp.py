@@ -37,8 +37,10 @@ def main() -> None:
     hand, folder = load_hand(args.hand), Path(tempfile.mkdtemp())
     write_samples(folder)
     first = True
-    print(f"{'object':16s} {'grasps/CPU-s':>12s} {'grasps/s':>9s} {'tries':>6s} {'filter':>7s} {'held':>6s} {'95 %':>12s} "
-          f"{'filtered':>9s} {'pene mm':>8s} {'self mm':>8s} {'judged/CPU-s':>12s}")
+    print(
+        f"{'object':16s} {'grasps/CPU-s':>12s} {'grasps/s':>9s} {'tries':>6s} {'filter':>7s} {'held':>6s} {'95 %':>12s} "
+        f"{'filtered':>9s} {'pene mm':>8s} {'self mm':>8s} {'judged/CPU-s':>12s}"
+    )
     for path in sorted(folder.glob("*.npz")):
         thing = load_object(path)
         if first:
@@ -53,9 +55,11 @@ def main() -> None:
         passed = grasps.converged[chosen]
         low, high = wilson_interval(int(verdicts.success.sum()), len(chosen))
         filtered = f"{verdicts.success[passed].mean():.0%}" if passed.any() else "-"
-        print(f"{thing.name:16s} {args.n / cpu:12.0f} {args.n / wall:9.0f} {grasps.tries.mean():6.2f} {grasps.converged.mean():7.0%} "
-              f"{verdicts.success.mean():6.0%} {low:5.0%}-{high:.0%} {filtered:>9s} {1e3 * verdicts.penetration.mean():8.2f} "
-              f"{1e3 * verdicts.self_penetration.mean():8.2f} {args.judge / judging:12.1f}")
+        print(
+            f"{thing.name:16s} {args.n / cpu:12.0f} {args.n / wall:9.0f} {grasps.tries.mean():6.2f} {grasps.converged.mean():7.0%} "
+            f"{verdicts.success.mean():6.0%} {low:5.0%}-{high:.0%} {filtered:>9s} {1e3 * verdicts.penetration.mean():8.2f} "
+            f"{1e3 * verdicts.self_penetration.mean():8.2f} {args.judge / judging:12.1f}"
+        )
 
 
 if __name__ == "__main__":

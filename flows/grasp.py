@@ -18,8 +18,12 @@ class GraspParams(Parameters):
     """Which object, which hand, how many grasps, how they are judged."""
 
     source: str = Field(description="mesh (OBJ, STL, PLY, GLB, or NPZ with convex pieces), or an object product")
-    hand: str = Field("allegro", description="allegro, leap, shadow, or the path of an MJCF with its contact sites beside it (.yaml)")
-    n: int = Field(128, ge=1, le=1_000_000, description="number of grasps; more extend the set, the first stay the same")
+    hand: str = Field(
+        "allegro", description="allegro, leap, shadow, or the path of an MJCF with its contact sites beside it (.yaml)"
+    )
+    n: int = Field(
+        128, ge=1, le=1_000_000, description="number of grasps; more extend the set, the first stay the same"
+    )
     seed: int = Field(0, ge=0, description="same seed, same grasps")
     scale: float = Field(1.0, gt=0, description="metres per unit of the mesh: 0.001 for millimetres")
     judge: int = Field(32, ge=0, description="how many of them to simulate, evenly spread; 0: none")
@@ -67,14 +71,20 @@ def grasp(params: GraspParams) -> RunSummary:
         from tasks.grasp.object import load_object
 
         hand, source = load_hand(params.hand), run.inputs["source"]
-        thing = steps.read_object(run.use("source")) if source.product_id else load_object(source.uri, scale=params.scale)
+        thing = (
+            steps.read_object(run.use("source")) if source.product_id else load_object(source.uri, scale=params.scale)
+        )
         stored = run.create("object", layouts.object_(thing))
         about = {"hand": hand.name, "object": thing.name, "seed": params.seed, "test": params.test}
-        grasps = run.create("grasps", layouts.grasps(params.n, hand.joint_names, hand.contact_bodies, params.batch, **about))
+        grasps = run.create(
+            "grasps", layouts.grasps(params.n, hand.joint_names, hand.contact_bodies, params.batch, **about)
+        )
         with cluster():
             steps.keep_object(thing, stored)
             steps.grow_all(stored, grasps, params.hand, params.seed)
-            steps.judge_all(stored, grasps, params.hand, steps.evenly(params.n, params.judge), params.test, params.torques)
+            steps.judge_all(
+                stored, grasps, params.hand, steps.evenly(params.n, params.judge), params.test, params.torques
+            )
         figures = steps.summarise(grasps)
         run.record(**{k: v for k, v in figures.items() if v is not None})
         run.report(object=thing.name, hand=hand.name, repairs=list(thing.report))
@@ -82,8 +92,14 @@ def grasp(params: GraspParams) -> RunSummary:
             run.publish(stored)
         product = run.publish(grasps)
         row = layouts.GraspSummary(
-            id=digest_json([product, hand.name])[:16], run_id=run.id, product_id=product, hand=hand.name, object=thing.name,
-            test=params.test, **figures)
+            id=digest_json([product, hand.name])[:16],
+            run_id=run.id,
+            product_id=product,
+            hand=hand.name,
+            object=thing.name,
+            test=params.test,
+            **figures,
+        )
         run.add_rows(row)
         run.save("grasps.png", steps.sheet(hand, thing, grasps), kind="picture")
     return run.summary

@@ -38,8 +38,13 @@ def distance_kernel(triangles, planes, starts, origin, spacing, values):
     if n < values.size:
         i, j, k = n // (ny * nz), n // nz % ny, n % nz
         values[i, j, k] = node_distance(
-            triangles, planes, starts, origin[0] + spacing * np.float32(i), origin[1] + spacing * np.float32(j),
-            origin[2] + spacing * np.float32(k))
+            triangles,
+            planes,
+            starts,
+            origin[0] + spacing * np.float32(i),
+            origin[1] + spacing * np.float32(j),
+            origin[2] + spacing * np.float32(k),
+        )
 
 
 @cuda.jit
@@ -53,25 +58,126 @@ def touch_kernel(active, links, parents, sites, tip_links, grid, dims, frames, s
 
 
 @cuda.jit
-def force_kernel(active, groups, least, sites, frames, scenes, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report):
+def force_kernel(
+    active,
+    groups,
+    least,
+    sites,
+    frames,
+    scenes,
+    stage,
+    rounds,
+    K,
+    arms,
+    inverse,
+    G,
+    Z,
+    U,
+    B,
+    floors,
+    rest,
+    J,
+    g,
+    M,
+    report,
+):
     """Contact forces."""
     n = cuda.grid(1)
     if n < active.size:
         lane = active[n]
-        press(lane, groups, least, sites, frames[scenes[lane], 8], stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report)
+        press(
+            lane,
+            groups,
+            least,
+            sites,
+            frames[scenes[lane], 8],
+            stage,
+            rounds,
+            K,
+            arms,
+            inverse,
+            G,
+            Z,
+            U,
+            B,
+            floors,
+            rest,
+            J,
+            g,
+            M,
+            report,
+        )
 
 
 @cuda.jit
 def collide_kernel(
-    active, links, parents, tip_links, solids, solid_links, touching, reach, spans, points, pairs, grid, dims, frames, scenes,
-    stage, X, K, g, M, S, counts, tip_where, tip_rows, where, row, signed, W, H, report
+    active,
+    links,
+    parents,
+    tip_links,
+    solids,
+    solid_links,
+    touching,
+    reach,
+    spans,
+    points,
+    pairs,
+    grid,
+    dims,
+    frames,
+    scenes,
+    stage,
+    X,
+    K,
+    g,
+    M,
+    S,
+    counts,
+    tip_where,
+    tip_rows,
+    where,
+    row,
+    signed,
+    W,
+    H,
+    report,
 ):
     """Links against the object and each other."""
     n = cuda.grid(1)
     if n < active.size:
         lane = active[n]
-        collide(lane, links, parents, tip_links, solids, solid_links, touching, reach, spans, points, pairs, grid, dims, frames,
-                scenes[lane], stage, X, K, g, M, S, counts, tip_where, tip_rows, where, row, signed, W, H, report)
+        collide(
+            lane,
+            links,
+            parents,
+            tip_links,
+            solids,
+            solid_links,
+            touching,
+            reach,
+            spans,
+            points,
+            pairs,
+            grid,
+            dims,
+            frames,
+            scenes[lane],
+            stage,
+            X,
+            K,
+            g,
+            M,
+            S,
+            counts,
+            tip_where,
+            tip_rows,
+            where,
+            row,
+            signed,
+            W,
+            H,
+            report,
+        )
 
 
 @cuda.jit
@@ -110,21 +216,87 @@ def touch_lanes(active, chain, tips, field, scenes, stage, poses, X, K, arms):
 
 def force_lanes(active, tips, field, scenes, stage, rounds, K, arms, force, g, M, report):
     """See `_cpu.force_lanes`."""
-    _launch(force_kernel, active.size, active, tips.groups, tips.least, tips.sites, field.frames, scenes, stage, rounds, K, arms, *force, g, M, report)
+    _launch(
+        force_kernel,
+        active.size,
+        active,
+        tips.groups,
+        tips.least,
+        tips.sites,
+        field.frames,
+        scenes,
+        stage,
+        rounds,
+        K,
+        arms,
+        *force,
+        g,
+        M,
+        report,
+    )
 
 
 def collide_lanes(active, chain, tips, skin, field, scenes, stage, X, K, g, M, body, W, H, report):
     """See `_cpu.collide_lanes`."""
-    _launch(collide_kernel, active.size, active, *chain, tips.links, *skin, *field, scenes, stage, X, K, g, M, *body, W, H, report)
+    _launch(
+        collide_kernel,
+        active.size,
+        active,
+        *chain,
+        tips.links,
+        *skin,
+        *field,
+        scenes,
+        stage,
+        X,
+        K,
+        g,
+        M,
+        *body,
+        W,
+        H,
+        report,
+    )
 
 
 def move_lanes(active, chain, joints, damping, longest, base_free, X, W, H, grad, steps, poses):
     """See `_cpu.move_lanes`."""
-    _launch(move_kernel, active.size, active, *chain, joints.limits, joints.partners, damping, longest, base_free, X, W, H, grad,
-            steps, poses)
+    _launch(
+        move_kernel,
+        active.size,
+        active,
+        *chain,
+        joints.limits,
+        joints.partners,
+        damping,
+        longest,
+        base_free,
+        X,
+        W,
+        H,
+        grad,
+        steps,
+        poses,
+    )
 
 
 def squeeze_lanes(active, chain, joints, tips, strength, X, K, Z, steps, body, out):
     """See `_cpu.squeeze_lanes`."""
-    _launch(squeeze_kernel, active.size, active, *chain, tips.links, tips.sites, joints.stops, joints.torque, strength, X, K, Z, steps, body.where,
-            body.row, out)
+    _launch(
+        squeeze_kernel,
+        active.size,
+        active,
+        *chain,
+        tips.links,
+        tips.sites,
+        joints.stops,
+        joints.torque,
+        strength,
+        X,
+        K,
+        Z,
+        steps,
+        body.where,
+        body.row,
+        out,
+    )

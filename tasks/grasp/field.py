@@ -28,11 +28,13 @@ def distance_grid(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarr
     shape = np.ceil((high - low) / spacing).astype(int) + 1
     triangles, planes, starts = _faces(pieces)
     values = np.empty(shape, np.float32)
-    native(values, __package__).fill_distances(triangles, planes, starts, low.astype(np.float32), np.float32(spacing), values)
+    native(values, __package__).fill_distances(
+        triangles, planes, starts, low.astype(np.float32), np.float32(spacing), values
+    )
     return values, low, float(spacing)
 
 
-def _faces(pieces):
+def _faces(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Triangles (n, 9), their outward planes (n, 4), and where each piece starts."""
     triangles, planes, starts = [], [], [0]
     for v, f in pieces:
@@ -45,4 +47,8 @@ def _faces(pieces):
         triangles.append(t.reshape(-1, 9))
         planes.append(np.column_stack([normal, (normal * t[:, 0]).sum(1)]))
         starts.append(starts[-1] + len(t))
-    return (np.concatenate(triangles).astype(np.float32), np.concatenate(planes).astype(np.float32), np.array(starts, np.int32))
+    return (
+        np.concatenate(triangles).astype(np.float32),
+        np.concatenate(planes).astype(np.float32),
+        np.array(starts, np.int32),
+    )

@@ -12,6 +12,9 @@ from ._tables import Chain, HandTables, Joints, Skin, Tips
 
 HANDS = Path(__file__).parent / "hands"
 
+Frames = dict[int, tuple[int, np.ndarray, np.ndarray]]
+"""For every body: its link, and its position [m] and rotation in that link's frame."""
+
 SPACING = 0.011
 """Distance of sample points on the links' surfaces [m]: the narrowest piece that could slip between is half of it."""
 
@@ -55,7 +58,9 @@ def load_hand(name: str) -> Hand:
     """
     mjcf = HANDS / f"{name}.xml" if name in known_hands() else Path(name)
     if mjcf.suffix != ".xml" or not mjcf.is_file():
-        raise ValueError(f"hand {name!r} is unknown; give one of {', '.join(known_hands())} or the path of an MJCF file")
+        raise ValueError(
+            f"hand {name!r} is unknown; give one of {', '.join(known_hands())} or the path of an MJCF file"
+        )
     sites = mjcf.with_suffix(".yaml")
     if not sites.is_file():
         raise ValueError(f"{mjcf.name} has no contact sites; write them to {sites.name} beside it")
@@ -87,26 +92,36 @@ def hand_tables(model: mujoco.MjModel, joints: list[int], sites: dict, name: str
     links = np.zeros((len(joints) + 1, 15))
     parents = np.zeros(len(joints) + 1, np.int32)
     links[0, 3:12] = np.eye(3).ravel()
-    for l, j in enumerate(joints, 1):
+    for link, j in enumerate(joints, 1):
         body = model.jnt_bodyid[j]
-        parents[l], where, rotation = frames[int(model.body_parentid[body])]
+        parents[link], where, rotation = frames[int(model.body_parentid[body])]
         local = rotation @ _matrix(model.body_quat[body])
         offset = where + rotation @ model.body_pos[body] + local @ model.jnt_pos[j]
-        links[l] = np.concatenate([offset, local.ravel(), model.jnt_axis[j]])
+        links[link] = np.concatenate([offset, local.ravel(), model.jnt_axis[j]])
     contacts, contact_links, groups = _contacts(model, frames, sites, name)
     solids, solid_links, bodies = _solids(model, frames, name)
-    touching = [_tip_of(s, l, contacts, contact_links) for s, l in zip(solids, solid_links, strict=True)]
+    touching = [_tip_of(s, link, contacts, contact_links) for s, link in zip(solids, solid_links, strict=True)]
     points = [_sample_points(s, contacts[t] if t >= 0 else None) for s, t in zip(solids, touching, strict=True)]
     limits = np.array([model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi) for j in joints])
     f32, i32 = np.float32, np.int32
-    skin = Skin(solids.astype(f32), np.array(solid_links, i32), (np.array(touching) >= 0).astype(np.uint8),
-                (np.linalg.norm(solids[:, 12:15], axis=1) + solids[:, 15]).astype(f32),
-                np.concatenate([[0], np.cumsum([len(p) for p in points])]).astype(i32),
-                np.concatenate(points).astype(f32), _pairs(model, bodies))
+    skin = Skin(
+        solids.astype(f32),
+        np.array(solid_links, i32),
+        (np.array(touching) >= 0).astype(np.uint8),
+        (np.linalg.norm(solids[:, 12:15], axis=1) + solids[:, 15]).astype(f32),
+        np.concatenate([[0], np.cumsum([len(p) for p in points])]).astype(i32),
+        np.concatenate(points).astype(f32),
+        _pairs(model, bodies),
+    )
     torque = np.array([sites.get("torque_limit", 1.0) / SPRING], f32)
-    return HandTables(Chain(links.astype(f32), parents), skin,
-                      Tips(contacts.astype(f32), np.array(contact_links, i32), np.array(groups, i32), _least_forces(groups).astype(f32)),
-                      Joints(_kept(limits).astype(f32), limits.astype(f32), _partners(model, joints), torque))
+    return HandTables(
+        Chain(links.astype(f32), parents),
+        skin,
+        Tips(
+            contacts.astype(f32), np.array(contact_links, i32), np.array(groups, i32), _least_forces(groups).astype(f32)
+        ),
+        Joints(_kept(limits).astype(f32), limits.astype(f32), _partners(model, joints), torque),
+    )
 
 
 SPRING = 5.0
@@ -129,15 +144,15 @@ SHARE = 0.6
 """Part of a group's pressing force that is shared evenly among its fingers."""
 
 
-def _matrix(quat) -> np.ndarray:
+def _matrix(quat: np.ndarray) -> np.ndarray:
     out = np.zeros(9)
     mujoco.mju_quat2Mat(out, np.asarray(quat, float))
     return out.reshape(3, 3)
 
 
-def _body_frames(model, joints) -> dict[int, tuple[int, np.ndarray, np.ndarray]]:
+def _body_frames(model: mujoco.MjModel, joints: list[int]) -> Frames:
     """For every body of the hand: the link it belongs to, and its position and rotation in that link's frame."""
-    link_of = {int(model.jnt_bodyid[j]): l for l, j in enumerate(joints, 1)}
+    link_of = {int(model.jnt_bodyid[j]): link for link, j in enumerate(joints, 1)}
     frames = {1: (0, np.zeros(3), np.eye(3))}
     for b in range(2, model.nbody):
         if b in link_of:
@@ -149,12 +164,14 @@ def _body_frames(model, joints) -> dict[int, tuple[int, np.ndarray, np.ndarray]]
     return frames
 
 
-def _contacts(model, frames, sites, name):
+def _contacts(model: mujoco.MjModel, frames: Frames, sites: dict, name: str) -> tuple[np.ndarray, list[int], list[int]]:
     rows, links, groups = [], [], []
     for site in sites["contacts"]:
         body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, site["body"])
         if body < 0:
-            raise ValueError(f"{name} has no body {site['body']!r}, named as a contact site; correct the YAML beside it")
+            raise ValueError(
+                f"{name} has no body {site['body']!r}, named as a contact site; correct the YAML beside it"
+            )
         link, where, rotation = frames[body]
         rows.append([*(where + rotation @ np.asarray(site["position"], float)), site["radius"]])
         links.append(link)
@@ -164,7 +181,7 @@ def _contacts(model, frames, sites, name):
     return np.array(rows), links, groups
 
 
-def _solids(model, frames, name):
+def _solids(model: mujoco.MjModel, frames: Frames, name: str) -> tuple[np.ndarray, list[int], list[int]]:
     rows, links, bodies = [], [], []
     kinds = mujoco.mjtGeom
     for g in range(model.ngeom):
@@ -178,7 +195,9 @@ def _solids(model, frames, name):
         elif kind == kinds.mjGEOM_SPHERE:
             core = [0.0, 0.0, 0.0, size[0]]
         else:
-            raise ValueError(f"geom {g} of {name} is neither box, capsule nor sphere; replace it by one that encloses it")
+            raise ValueError(
+                f"geom {g} of {name} is neither box, capsule nor sphere; replace it by one that encloses it"
+            )
         link, where, rotation = frames[int(model.geom_bodyid[g])]
         rows.append([*(where + rotation @ model.geom_pos[g]), *(rotation @ _matrix(model.geom_quat[g])).ravel(), *core])
         links.append(link)
@@ -228,7 +247,7 @@ def _outer(points: np.ndarray, half: np.ndarray) -> np.ndarray:
     return (np.abs(np.abs(points) - half) < 1e-9).sum(1)
 
 
-def _pairs(model, bodies) -> np.ndarray:
+def _pairs(model: mujoco.MjModel, bodies: list[int]) -> np.ndarray:
     """Pairs of solids that MuJoCo would let collide: other links, not parent and child, not excluded."""
     excluded = {(int(s) >> 16, int(s) & 0xFFFF) for s in model.exclude_signature}
     weld, parent = model.body_weldid, model.body_parentid
@@ -243,7 +262,7 @@ def _pairs(model, bodies) -> np.ndarray:
     return np.array(pairs, np.int32).reshape(-1, 2)
 
 
-def _partners(model, joints) -> np.ndarray:
+def _partners(model: mujoco.MjModel, joints: list[int]) -> np.ndarray:
     """For each joint the other joint on its fixed tendon, or -1."""
     partners = np.full(len(joints), -1, np.int32)
     for t in range(model.ntendon):

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ._tables import Field
 from .field import distance_grid
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
 
 MESHES = (".obj", ".stl", ".ply", ".glb")
 LARGEST = 0.6
@@ -39,7 +43,7 @@ class Object:
     def centre(self) -> np.ndarray:
         """Centre of mass of the pieces at uniform density [m]."""
         moments = [_volume_moment(v, f) for v, f in self.pieces]
-        return sum(m for _, m in moments) / sum(v for v, _ in moments)
+        return sum((m for _, m in moments), np.zeros(3)) / sum(v for v, _ in moments)
 
 
 def load_object(path: str | Path, *, scale: float = 1.0) -> Object:
@@ -70,10 +74,16 @@ def load_object(path: str | Path, *, scale: float = 1.0) -> Object:
         raise ValueError(f"{path.name} is not a mesh; expected one of {', '.join((*MESHES, '.npz'))}")
     longest = float(found.extents.max())
     if longest > LARGEST:
-        hint = "give scale=0.001 if the file is in millimetres" if longest < 1000 * LARGEST else f"give scale={0.1 / longest * scale:.1g}"
+        hint = (
+            "give scale=0.001 if the file is in millimetres"
+            if longest < 1000 * LARGEST
+            else f"give scale={0.1 / longest * scale:.1g}"
+        )
         raise ValueError(f"{path.name} is {longest:.3g} m long, but a hand grasps objects up to {LARGEST} m; {hint}")
     if longest < 0.005:
-        raise ValueError(f"{path.name} is {1e3 * longest:.3g} mm long, too small for fingertips; give a larger scale (metres per unit)")
+        raise ValueError(
+            f"{path.name} is {1e3 * longest:.3g} mm long, too small for fingertips; give a larger scale (metres per unit)"
+        )
     return found
 
 
@@ -93,7 +103,9 @@ def _read_pieces(path: Path, scale: float) -> Object:
     with np.load(path) as z:
         missing = [k for k in ("vertices", "faces", "n_pieces") if k not in z]
         if missing:
-            raise ValueError(f"{path.name} has no {', '.join(missing)}; expected vertices, faces, n_pieces, piece00_v, piece00_f, ...")
+            raise ValueError(
+                f"{path.name} has no {', '.join(missing)}; expected vertices, faces, n_pieces, piece00_v, piece00_f, ..."
+            )
         parts = [(z[f"piece{i:02d}_v"] * scale, z[f"piece{i:02d}_f"]) for i in range(int(z["n_pieces"]))]
         vertices, faces = z["vertices"] * scale, z["faces"]
     pieces = tuple(_hull(np.asarray(v, float)) for v, _ in parts if len(v) >= 4 and np.isfinite(v).all())
@@ -109,7 +121,7 @@ def _read_mesh(path: Path, scale: float) -> Object:
     import trimesh
 
     try:
-        mesh = trimesh.load(path, force="mesh", process=False)
+        mesh = cast("Trimesh", trimesh.load(path, force="mesh", process=False))
     except Exception as error:
         raise ValueError(f"{path.name} cannot be read as a mesh ({error}); expected {', '.join(MESHES)}") from error
     if len(getattr(mesh, "faces", ())) == 0:
@@ -121,8 +133,13 @@ def _read_mesh(path: Path, scale: float) -> Object:
     bodies = _closed_bodies(mesh) if path.suffix.lower() != ".stl" else []
     if bodies:
         pieces = tuple(p for body in bodies for p in _decompose(body)[0])
-        return Object(path.stem, pieces, np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64),
-                      (f"{len(bodies)} closed bodies taken as one object of {len(pieces)} convex pieces",))
+        return Object(
+            path.stem,
+            pieces,
+            np.asarray(mesh.vertices, float),
+            np.asarray(mesh.faces, np.int64),
+            (f"{len(bodies)} closed bodies taken as one object of {len(pieces)} convex pieces",),
+        )
     mesh.merge_vertices()
     good = mesh.nondegenerate_faces()
     if not good.all():
@@ -140,19 +157,19 @@ def _read_mesh(path: Path, scale: float) -> Object:
     return Object(path.stem, pieces, np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64), tuple(report))
 
 
-def _closed_bodies(mesh) -> list:
+def _closed_bodies(mesh: "Trimesh") -> "list[Trimesh]":
     """The parts of a mesh of several closed surfaces that touch or overlap; empty if it is not such a mesh."""
     bodies = mesh.split(only_watertight=False)
     return list(bodies) if len(bodies) > 1 and all(b.is_watertight and len(b.faces) >= 4 for b in bodies) else []
 
 
-def _open_edges(mesh) -> int:
+def _open_edges(mesh: "Trimesh") -> int:
     """Edges that do not belong to exactly two triangles."""
     _, counts = np.unique(mesh.edges_sorted, axis=0, return_counts=True)
     return int((counts != 2).sum())
 
 
-def _close(mesh, name: str) -> list[str]:
+def _close(mesh: "Trimesh", name: str) -> list[str]:
     """Fill small holes in place; say so, or refuse a surface with wide gaps."""
     import trimesh
 
@@ -162,12 +179,14 @@ def _close(mesh, name: str) -> list[str]:
     trimesh.repair.fill_holes(mesh)
     after = _open_edges(mesh)
     if after > 0.02 * len(mesh.edges_unique):
-        raise ValueError(f"{name} is open: {before} edges do not join two triangles ({after} after repair); close the surface, "
-                         "or give its convex pieces as .npz")
+        raise ValueError(
+            f"{name} is open: {before} edges do not join two triangles ({after} after repair); close the surface, "
+            "or give its convex pieces as .npz"
+        )
     return [f"{before} open edges, {before - after} of them repaired"]
 
 
-def _decompose(mesh) -> tuple[tuple, str]:
+def _decompose(mesh: "Trimesh") -> tuple[tuple, str]:
     """Convex pieces of a closed mesh: its hull if that is the same solid, else an approximate decomposition (CoACD)."""
     hull = _hull(np.asarray(mesh.vertices, float))
     if hull is None:
@@ -181,7 +200,14 @@ def _decompose(mesh) -> tuple[tuple, str]:
     import coacd
 
     coacd.set_log_level("error")
-    parts = coacd.run_coacd(coacd.Mesh(mesh.vertices, mesh.faces), threshold=0.05, max_convex_hull=32, mcts_iterations=60, mcts_max_depth=2, seed=0)
+    parts = coacd.run_coacd(
+        coacd.Mesh(mesh.vertices, mesh.faces),
+        threshold=0.05,
+        max_convex_hull=32,
+        mcts_iterations=60,
+        mcts_max_depth=2,
+        seed=0,
+    )
     pieces = tuple(p for p in (_hull(np.asarray(v, float)) for v, _ in parts) if p is not None)
     return pieces, f"decomposed into {len(pieces)} convex pieces"
 
@@ -204,7 +230,7 @@ def _hull(points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return vertices, faces
 
 
-def _volume_moment(v, f):
+def _volume_moment(v: np.ndarray, f: np.ndarray) -> tuple[float, np.ndarray]:
     """Volume [m^3] and first moment [m^4] of a convex piece."""
     a, b, c = (v[f[:, i]] for i in range(3))
     inner = v.mean(0)

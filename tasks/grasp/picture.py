@@ -12,7 +12,9 @@ LIGHT = np.array([0.4, 0.3, 0.86])
 OBJECT, PALM, GOOD, BAD, UNKNOWN = (226, 160, 84), (150, 158, 168), (92, 160, 106), (196, 84, 78), (104, 128, 176)
 
 
-def contact_sheet(hand: Hand, thing: Object, poses: np.ndarray, held: list[bool | None], title: str, columns: int = 4) -> bytes:
+def contact_sheet(
+    hand: Hand, thing: Object, poses: np.ndarray, held: list[bool | None], title: str, columns: int = 4
+) -> bytes:
     """PNG of grasps side by side: the object, and the hand green where it held, red where not, blue where not simulated."""
     from PIL import Image, ImageDraw
 
@@ -63,10 +65,10 @@ def link_frames(hand: Hand, pose: np.ndarray) -> list[tuple[np.ndarray, np.ndarr
 
     links, parents = hand.tables.chain.links.astype(float), hand.tables.chain.parents
     frames = [(_matrix(pose[3:7]), np.asarray(pose[:3], float))]
-    for l in range(1, len(links)):
-        rotation, origin = frames[parents[l]]
-        turn = Rotation.from_rotvec(links[l, 12:15] * pose[6 + l]).as_matrix()
-        frames.append((rotation @ links[l, 3:12].reshape(3, 3) @ turn, rotation @ links[l, :3] + origin))
+    for link in range(1, len(links)):
+        rotation, origin = frames[parents[link]]
+        turn = Rotation.from_rotvec(links[link, 12:15] * pose[6 + link]).as_matrix()
+        frames.append((rotation @ links[link, 3:12].reshape(3, 3) @ turn, rotation @ links[link, :3] + origin))
     return frames
 
 
@@ -93,7 +95,8 @@ def _solid_mesh(half: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray
         u, v = np.meshgrid(np.linspace(0, 2 * np.pi, 14, endpoint=False), np.linspace(-1, 1, 9))
         ring = np.sqrt(1 - v**2)
         ball = radius * np.stack([ring * np.cos(u), ring * np.sin(u), v], -1).reshape(-1, 3)
-        points = np.concatenate([ball + [0, 0, half[2]], ball - [0, 0, half[2]]])
+        up = np.array([0, 0, half[2]])
+        points = np.concatenate([ball + up, ball - up])
     else:
         points = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * half
     return points, ConvexHull(points).simplices

@@ -1,13 +1,14 @@
 """Analytic measures of grasps: how large a wrench they resist, and how much they differ."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
 EDGES = 8
 
 
-def smallest_wrench(points, normals, *, mu: float, centre, length: float) -> float:
+def smallest_wrench(points: ArrayLike, normals: ArrayLike, *, mu: float, centre: np.ndarray, length: float) -> float:
     """Radius of the largest ball of wrenches that unit contact forces resist in every direction (Q1).
 
     Parameters
@@ -45,7 +46,7 @@ def smallest_wrench(points, normals, *, mu: float, centre, length: float) -> flo
     return float(max(0.0, -hull.equations[:, -1].max()))
 
 
-def diversity(qpos) -> float:
+def diversity(qpos: ArrayLike) -> float:
     """Share of the variance of grasps that their first principal direction leaves; near 0 where all are alike.
 
     ``qpos`` (grasp, 7 + dof): positions in units of 10 cm, rotations as rotation vectors, joints in radians.

@@ -32,7 +32,7 @@ def _sobol(n: int, dims: int, seed: int, attempt: int) -> np.ndarray:
         return engine.random(n)
 
 
-def _hull(thing: Object):
+def _hull(thing: Object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     points = np.concatenate([v for v, _ in thing.pieces])
     hull = ConvexHull(points)
     corners = points[hull.simplices]
@@ -41,7 +41,7 @@ def _hull(thing: Object):
     return corners, normals, areas
 
 
-def _around(hand: Hand, thing: Object, point, normal, u) -> np.ndarray:
+def _around(hand: Hand, thing: Object, point: np.ndarray, normal: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Put the palm over surface points, facing in, rolled and tilted at random."""
     side = np.cross(normal, np.where(np.abs(normal[:, :1]) < 0.7, [[1.0, 0, 0]], [[0, 1.0, 0]]))
     side /= np.linalg.norm(side, axis=1, keepdims=True)

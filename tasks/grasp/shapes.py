@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 
-def _block(size, centre=(0, 0, 0)) -> np.ndarray:
+def _block(size: tuple[float, ...], centre: tuple[float, ...] = (0, 0, 0)) -> np.ndarray:
     return np.array([np.multiply(c, size) / 2 + centre for c in itertools.product((-1, 1), repeat=3)], float)
 
 

@@ -29,8 +29,22 @@ class Stage:
     @property
     def row(self) -> np.ndarray:
         """The stage as the kernels read it."""
-        return np.array([self.grasp, self.tip, self.inside, self.own, self.gap, self.margin, self.own_margin, self.smooth,
-                         self.mu, self.force, self.torque], np.float32)
+        return np.array(
+            [
+                self.grasp,
+                self.tip,
+                self.inside,
+                self.own,
+                self.gap,
+                self.margin,
+                self.own_margin,
+                self.smooth,
+                self.mu,
+                self.force,
+                self.torque,
+            ],
+            np.float32,
+        )
 
 
 DESCENT = (

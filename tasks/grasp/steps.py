@@ -27,8 +27,14 @@ from .validation import FRICTION, validate, wilson_interval
 def keep_object(thing: Object, product: Product) -> None:
     """Write an object's grid, mesh and pieces."""
     vertices, faces, ends = flat_pieces(thing.pieces)
-    values = {"sdf": thing.sdf[0], "vertices": thing.vertices, "faces": thing.faces, "piece_vertices": vertices,
-              "piece_faces": faces, "piece_starts": ends}
+    values = {
+        "sdf": thing.sdf[0],
+        "vertices": thing.vertices,
+        "faces": thing.faces,
+        "piece_vertices": vertices,
+        "piece_faces": faces,
+        "piece_starts": ends,
+    }
     for name, array in values.items():
         product[name].write(tuple(slice(0, size) for size in array.shape), array)
 
@@ -72,7 +78,9 @@ def judge_all(thing: Product, grasps: Product, hand: str, chosen: np.ndarray, te
     return run_stage(judge_batch, plan, thing, grasps, hand, chosen, test, torques)
 
 
-def judge_batch(tile: Tile, thing: Product, grasps: Product, hand: str, chosen: np.ndarray, test: str, torques: bool) -> int:
+def judge_batch(
+    tile: Tile, thing: Product, grasps: Product, hand: str, chosen: np.ndarray, test: str, torques: bool
+) -> int:
     """Judge the chosen grasps of one batch; the others keep their empty verdict."""
     (rows,) = tile.core
     mesh, here = read_object(thing), np.flatnonzero(chosen[rows])
@@ -95,7 +103,10 @@ def _resistance(grasps: Product, rows: slice, mesh: Object) -> np.ndarray:
     """Q1 of every grasp of a batch."""
     points, normals = (grasps[k].read((rows, slice(None), slice(None))) for k in ("contact", "normal"))
     length = float(np.linalg.norm(mesh.extents)) / 2
-    q1 = [smallest_wrench(p, m, mu=FRICTION[0], centre=mesh.centre, length=length) for p, m in zip(points, normals, strict=True)]
+    q1 = [
+        smallest_wrench(p, m, mu=FRICTION[0], centre=mesh.centre, length=length)
+        for p, m in zip(points, normals, strict=True)
+    ]
     return np.array(q1, np.float32)
 
 
@@ -110,9 +121,21 @@ def summarise(grasps: Product) -> dict[str, Any]:
     """Figures of a finished set; None where nothing was simulated."""
     judged, success, demerit = (grasps[k].read() for k in ("judged", "success", "demerit"))
     passed, tried, held = demerit <= 1, int(judged.sum()), int((judged & success).sum())
-    figures: dict[str, Any] = {"n": len(judged), "judged": tried, "filter_yield": float(passed.mean()),
-                               "diversity": diversity(grasps["qpos"].read()[:, 1])}
-    names = ("success", "success_low", "success_high", "clean", "penetration_mm", "self_penetration_mm", "filter_success")
+    figures: dict[str, Any] = {
+        "n": len(judged),
+        "judged": tried,
+        "filter_yield": float(passed.mean()),
+        "diversity": diversity(grasps["qpos"].read()[:, 1]),
+    }
+    names = (
+        "success",
+        "success_low",
+        "success_high",
+        "clean",
+        "penetration_mm",
+        "self_penetration_mm",
+        "filter_success",
+    )
     if not tried:
         return figures | dict.fromkeys(names)
     deep, own = (grasps[k].read()[judged] for k in ("penetration", "self_penetration"))

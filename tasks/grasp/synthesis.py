@@ -114,12 +114,24 @@ def grow(lanes: Lanes, seeds: np.ndarray) -> Grasps:
         kept = active[better]
         found[kept], demerit[kept], contact[kept] = report[better], score[better], touched[better]
         qpos[kept] = xp.stack([lanes.poses[active], grasp, squeezed], 1)[better]
-    qpos, contact, found = to_host(qpos), to_host(contact), to_host(found)
+    qpos, contact = to_host(qpos), to_host(contact)
+    leftover, gap, penetration, own = to_host(found).T
     force = contact[..., 6:] * np.float32(STRENGTH * SPRING)
-    return Grasps(qpos, contact[..., :3], contact[..., 3:6], force, *found.T, to_host(demerit), to_host(tries))
+    return Grasps(
+        qpos,
+        contact[..., :3],
+        contact[..., 3:6],
+        force,
+        leftover,
+        gap,
+        penetration,
+        own,
+        to_host(demerit),
+        to_host(tries),
+    )
 
 
-def approach(lanes: Lanes, active) -> np.ndarray:
+def approach(lanes: Lanes, active: np.ndarray) -> np.ndarray:
     """Open the hand from its grasps, leaving it open; how far the way is from clear, at most 1 where it is."""
     grasp = lanes.poses[active]
     lanes.polish(active, OPEN)

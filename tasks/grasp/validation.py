@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from .hand import SPRING, Hand
 from .object import Object
+from .synthesis import Grasps
 
 MASS = 0.1
 """Mass of the object [kg]."""
@@ -65,7 +66,9 @@ def wilson_interval(held: int, tried: int, z: float = 1.959964) -> tuple[float, 
     return float(max(0.0, (middle - half) / (1 + share))), float(min(1.0, (middle + half) / (1 + share)))
 
 
-def validate(hand: Hand, grasps, thing: Object, *, test: str = "floating", torques: bool = False) -> Verdicts:
+def validate(
+    hand: Hand, grasps: Grasps | np.ndarray, thing: Object, *, test: str = "floating", torques: bool = False
+) -> Verdicts:
     """Simulate grasps in MuJoCo.
 
     Parameters
@@ -86,13 +89,15 @@ def validate(hand: Hand, grasps, thing: Object, *, test: str = "floating", torqu
     """
     poses = np.asarray(getattr(grasps, "qpos", grasps), float)
     if poses.ndim != 3 or poses.shape[1:] != (3, 7 + hand.dof):
-        raise ValueError(f"grasps have shape {poses.shape}, expected (grasp, 3, {7 + hand.dof}) for the hand {hand.name}")
+        raise ValueError(
+            f"grasps have shape {poses.shape}, expected (grasp, 3, {7 + hand.dof}) for the hand {hand.name}"
+        )
     if test not in ("floating", "lift"):
         raise ValueError(f"test must be 'floating' or 'lift', got {test!r}")
     model = Bench.build(hand, thing, table=test == "lift")
     shares = np.array_split(np.arange(len(poses)), min(len(sched_getaffinity(0)), max(len(poses), 1)))
 
-    def run(share):
+    def run(share: np.ndarray) -> list[tuple]:
         bench = Bench(model, hand)
         return [bench.judge(poses[i], test, torques) for i in share]
 
@@ -128,13 +133,25 @@ class Bench:
         spec.worldbody.add_body(name="nightloom_driver", mocap=True)
         weld = [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1.0]
         weld += [0.0] * (mujoco.mj_versionString() >= "3.4")
-        spec.add_equality(type=mujoco.mjtEq.mjEQ_WELD, name1="nightloom_driver", name2=base.name,
-                          objtype=mujoco.mjtObj.mjOBJ_BODY, solimp=[0.9, 0.95, 0.001, 0.5, 2], data=weld)
+        spec.add_equality(
+            type=mujoco.mjtEq.mjEQ_WELD,
+            name1="nightloom_driver",
+            name2=base.name,
+            objtype=mujoco.mjtObj.mjOBJ_BODY,
+            solimp=[0.9, 0.95, 0.001, 0.5, 2],
+            data=weld,
+        )
         _add_object(spec, thing)
         if table:
             low = min(v[:, 2].min() for v, _ in thing.pieces)
-            spec.worldbody.add_geom(name="nightloom_table", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, low], size=[1, 1, 0.1],
-                                    friction=FRICTION, condim=4)
+            spec.worldbody.add_geom(
+                name="nightloom_table",
+                type=mujoco.mjtGeom.mjGEOM_PLANE,
+                pos=[0, 0, low],
+                size=[1, 1, 0.1],
+                friction=FRICTION,
+                condim=4,
+            )
         return spec.compile()
 
     def judge(self, poses: np.ndarray, test: str, torques: bool) -> tuple:
@@ -146,7 +163,7 @@ class Bench:
         held, seconds = self.lifts(poses) if test == "lift" else self.holds(poses, torques)
         return held, deep, own, touching, distance, seconds
 
-    def reset(self, pose: np.ndarray):
+    def reset(self, pose: np.ndarray) -> None:
         """Hand at ``pose``, object at rest at the origin."""
         m, d = self.model, self.data
         mujoco.mj_resetData(m, d)
@@ -182,13 +199,13 @@ class Bench:
     def _object_geoms(self) -> np.ndarray:
         return np.flatnonzero(self.model.geom_bodyid == self.object)
 
-    def close(self, poses: np.ndarray):
+    def close(self, poses: np.ndarray) -> None:
         """Pre-grasp to grasp to squeeze, 0.4 s each."""
         self.reset(poses[0])
         self.drive(poses[0], poses[1])
         self.drive(poses[1], poses[2])
 
-    def drive(self, start: np.ndarray, end: np.ndarray):
+    def drive(self, start: np.ndarray, end: np.ndarray) -> None:
         """Move base and joint targets in ten even steps of 40 ms."""
         m, d = self.model, self.data
         turn = Slerp([0, 1], Rotation.from_quat(np.stack([start[3:7], end[3:7]]), scalar_first=True))
@@ -240,17 +257,17 @@ class Bench:
 
 def _links(model: mujoco.MjModel, hand: Hand) -> dict[int, int]:
     """The link of the hand's tables that each body belongs to."""
-    own = {int(model.jnt_bodyid[model.joint(n).id]): l for l, n in enumerate(hand.joint_names, 1)}
+    own = {int(model.jnt_bodyid[model.joint(n).id]): link for link, n in enumerate(hand.joint_names, 1)}
     return {b: own.get(int(model.body_weldid[b]), 0) for b in range(model.nbody)}
 
 
-def _set_options(option):
+def _set_options(option: mujoco.MjOption) -> None:
     option.timestep, option.integrator = 0.004, mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.disableflags = mujoco.mjtDisableBit.mjDSBL_GRAVITY
     option.cone, option.noslip_iterations, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 2, 10
 
 
-def _replace_actuators(spec, hand: Hand):
+def _replace_actuators(spec: mujoco.MjSpec, hand: Hand) -> None:
     """One position actuator of the test's stiffness on every joint, whatever the model has."""
     for actuator in list(spec.actuators):
         spec.delete(actuator)
@@ -259,14 +276,20 @@ def _replace_actuators(spec, hand: Hand):
         actuator.set_to_position(kp=SPRING)
 
 
-def _add_object(spec, thing: Object):
+def _add_object(spec: mujoco.MjSpec, thing: Object) -> None:
     body = spec.worldbody.add_body(name="nightloom_object")
     body.add_freejoint(name="nightloom_object")
     density = MASS / sum(_volume(v, f) for v, f in thing.pieces)
     for i, (v, f) in enumerate(thing.pieces):
         spec.add_mesh(name=f"nightloom_piece{i}", uservert=v.ravel().tolist(), userface=f.ravel().tolist())
-        body.add_geom(name=f"nightloom_piece{i}", type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"nightloom_piece{i}", density=density,
-                      friction=FRICTION, condim=4)
+        body.add_geom(
+            name=f"nightloom_piece{i}",
+            type=mujoco.mjtGeom.mjGEOM_MESH,
+            meshname=f"nightloom_piece{i}",
+            density=density,
+            friction=FRICTION,
+            condim=4,
+        )
 
 
 def _volume(v: np.ndarray, f: np.ndarray) -> float:

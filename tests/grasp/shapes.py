@@ -22,4 +22,6 @@ def ball(radius: float, n: int = 300) -> Object:
     """A sphere of evenly spread points."""
     i = np.arange(n) + 0.5
     polar, turn = np.arccos(1 - 2 * i / n), np.pi * (1 + 5**0.5) * i
-    return solid(radius * np.column_stack([np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)]), "ball")
+    return solid(
+        radius * np.column_stack([np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)]), "ball"
+    )

@@ -46,10 +46,16 @@ def test_degenerate_triangles_are_dropped_and_reported(tmp_path):
 
 
 def test_an_empty_or_flat_mesh_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no faces|cannot be read"):
+    with pytest.raises(ValueError, match=r"no faces|cannot be read"):
         load_object(obj(tmp_path, "v 0 0 0\n"))
-    np.savez(tmp_path / "flat.npz", vertices=np.zeros((4, 3)), faces=np.zeros((1, 3), int), n_pieces=1,
-             piece00_v=np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]) * 0.05, piece00_f=np.array([[0, 1, 2]]))
+    np.savez(
+        tmp_path / "flat.npz",
+        vertices=np.zeros((4, 3)),
+        faces=np.zeros((1, 3), int),
+        n_pieces=1,
+        piece00_v=np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]) * 0.05,
+        piece00_f=np.array([[0, 1, 2]]),
+    )
     with pytest.raises(ValueError, match="no solid piece"):
         load_object(tmp_path / "flat.npz")
 
@@ -80,7 +86,7 @@ def test_a_hand_that_does_not_fit_is_refused(tmp_path, change, sentence):
     known = load_hand("allegro").mjcf
     mine = tmp_path / "mine.xml"
     mine.write_text(change(known.read_text()))
-    with pytest.raises(ValueError, match="has no contact sites; write them to mine.yaml"):
+    with pytest.raises(ValueError, match=r"has no contact sites; write them to mine\.yaml"):
         load_hand(str(mine))
     mine.with_suffix(".yaml").write_text(known.with_suffix(".yaml").read_text())
     with pytest.raises(ValueError, match=sentence):

@@ -49,8 +49,20 @@ def test_forces_answer_targets_as_well_as_an_exact_solver():
     normals /= np.linalg.norm(normals, axis=2, keepdims=True)
     lanes.K[:, :, 4:7], lanes.arms[:] = normals, 0.7 * normals
     stage = Stage(1, 20, 0, 0, 0, 0.0, 0.0, 0.01, mu=0.3, rounds=3000)
-    _cpu.force_lanes(active, lanes.tables.tips, lanes.field, lanes.scenes, stage.row, stage.rounds, lanes.K, lanes.arms,
-                     lanes.force, lanes.g, lanes.M, lanes.report)
+    _cpu.force_lanes(
+        active,
+        lanes.tables.tips,
+        lanes.field,
+        lanes.scenes,
+        stage.row,
+        stage.rounds,
+        lanes.K,
+        lanes.arms,
+        lanes.force,
+        lanes.g,
+        lanes.M,
+        lanes.report,
+    )
     for lane in active:
         G, Z = (np.asarray(a[lane], float) for a in (lanes.force.G, lanes.force.Z))
         for target in range(TARGETS):
@@ -68,8 +80,20 @@ def test_forces_stay_inside_their_cones():
     normals /= np.linalg.norm(normals, axis=2, keepdims=True)
     lanes.K[:, :, 4:7], lanes.arms[:] = normals, 0.7 * normals
     stage = Stage(1, 20, 0, 0, 0, 0.0, 0.0, 0.01, mu=0.3, rounds=5)
-    _cpu.force_lanes(np.arange(1), lanes.tables.tips, lanes.field, lanes.scenes, stage.row, stage.rounds, lanes.K,
-                     lanes.arms, lanes.force, lanes.g, lanes.M, lanes.report)
+    _cpu.force_lanes(
+        np.arange(1),
+        lanes.tables.tips,
+        lanes.field,
+        lanes.scenes,
+        stage.row,
+        stage.rounds,
+        lanes.K,
+        lanes.arms,
+        lanes.force,
+        lanes.g,
+        lanes.M,
+        lanes.report,
+    )
     forces = lanes.force.Z[0].reshape(5, 3, TARGETS)
     along = -np.einsum("iat,ia->it", forces, normals[0])
     side = np.linalg.norm(forces + along[:, None] * normals[0][:, :, None], axis=1)
@@ -97,8 +121,20 @@ def test_the_envelope_theorem_gives_the_gradient_of_the_forces_answer():
     def energy(where):
         lanes.begin(one, np.zeros((1, 23), np.float32))
         sphere_contacts(lanes, where, radius)
-        _cpu.force_lanes(one, lanes.tables.tips, lanes.field, lanes.scenes, stage.row, stage.rounds, lanes.K, lanes.arms,
-                         lanes.force, lanes.g, lanes.M, lanes.report)
+        _cpu.force_lanes(
+            one,
+            lanes.tables.tips,
+            lanes.field,
+            lanes.scenes,
+            stage.row,
+            stage.rounds,
+            lanes.K,
+            lanes.arms,
+            lanes.force,
+            lanes.g,
+            lanes.M,
+            lanes.report,
+        )
         return float(lanes.report[0, 0]), lanes.g[0].copy()
 
     _, gradient = energy(centres)

@@ -43,7 +43,7 @@ def test_links_stand_where_mujoco_puts_them(name):
 
 @pytest.mark.parametrize("name", HANDS)
 def test_the_backward_sweep_is_the_gradient(name):
-    hand, lanes, active = lanes_of(name)
+    _, lanes, active = lanes_of(name)
     # A small smoothing radius: smoothed normals are not quite the slope of the interpolated distance.
     stage = Stage(1, 0, 30, 100, 100, 0.0, 0.004, 0.001, own_margin=0.004)
     # Trilinear interpolation has kinks between its cells, and energies are float32: percents, not digits.
@@ -101,7 +101,9 @@ def test_links_are_as_far_apart_as_mujoco_says(name):
         boxes = (model.geom_type[pairs] == mujoco.mjtGeom.mjGEOM_BOX).all(1)
         sunk = boxes & (truth < 0)
         assert np.allclose(ours[sunk], truth[sunk], atol=1e-4)  # penetration of two boxes: exact
-        near = (truth > -0.006) & (truth < 0.05) & (truth != 0)  # 0: MuJoCo found no answer; deeper, a capsule's core has entered the box and its depth is a guess
+        near = (
+            (truth > -0.006) & (truth < 0.05) & (truth != 0)
+        )  # 0: MuJoCo found no answer; deeper, a capsule's core has entered the box and its depth is a guess
         assert (ours < truth + 5e-4)[near].all()  # never farther apart than they are
         seen += int((truth < 0).sum())
     assert seen > 0

@@ -14,39 +14,51 @@ ZERO, ONE, TWO, HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0
 
 @compiled
 def place_links(lane, links, parents, poses, X):
-    """Forward kinematics: link l turns about its own axis by joint l - 1; link 0 is the base."""
+    """Forward kinematics: each link turns about its own axis by the joint before it; link 0 is the base."""
     w, x, y, z = poses[lane, 3], poses[lane, 4], poses[lane, 5], poses[lane, 6]
-    X[lane, 0, 0], X[lane, 0, 1], X[lane, 0, 2] = ONE - TWO * (y * y + z * z), TWO * (x * y - w * z), TWO * (x * z + w * y)
-    X[lane, 0, 3], X[lane, 0, 4], X[lane, 0, 5] = TWO * (x * y + w * z), ONE - TWO * (x * x + z * z), TWO * (y * z - w * x)
-    X[lane, 0, 6], X[lane, 0, 7], X[lane, 0, 8] = TWO * (x * z - w * y), TWO * (y * z + w * x), ONE - TWO * (x * x + y * y)
+    X[lane, 0, 0], X[lane, 0, 1], X[lane, 0, 2] = (
+        ONE - TWO * (y * y + z * z),
+        TWO * (x * y - w * z),
+        TWO * (x * z + w * y),
+    )
+    X[lane, 0, 3], X[lane, 0, 4], X[lane, 0, 5] = (
+        TWO * (x * y + w * z),
+        ONE - TWO * (x * x + z * z),
+        TWO * (y * z - w * x),
+    )
+    X[lane, 0, 6], X[lane, 0, 7], X[lane, 0, 8] = (
+        TWO * (x * z - w * y),
+        TWO * (y * z + w * x),
+        ONE - TWO * (x * x + y * y),
+    )
     X[lane, 0, 9], X[lane, 0, 10], X[lane, 0, 11] = poses[lane, 0], poses[lane, 1], poses[lane, 2]
-    for l in range(1, links.shape[0]):
-        p = parents[l]
-        ax, ay, az = links[l, 12], links[l, 13], links[l, 14]
-        s, c = math.sin(poses[lane, 6 + l]), math.cos(poses[lane, 6 + l])
+    for link in range(1, links.shape[0]):
+        p = parents[link]
+        ax, ay, az = links[link, 12], links[link, 13], links[link, 14]
+        s, c = math.sin(poses[lane, 6 + link]), math.cos(poses[lane, 6 + link])
         t = ONE - c
         r00, r01, r02 = t * ax * ax + c, t * ax * ay - s * az, t * ax * az + s * ay
         r10, r11, r12 = t * ax * ay + s * az, t * ay * ay + c, t * ay * az - s * ax
         r20, r21, r22 = t * ax * az - s * ay, t * ay * az + s * ax, t * az * az + c
         for i in range(3):
             a, b, d = X[lane, p, 3 * i], X[lane, p, 3 * i + 1], X[lane, p, 3 * i + 2]
-            m0 = a * links[l, 3] + b * links[l, 6] + d * links[l, 9]
-            m1 = a * links[l, 4] + b * links[l, 7] + d * links[l, 10]
-            m2 = a * links[l, 5] + b * links[l, 8] + d * links[l, 11]
-            X[lane, l, 3 * i] = m0 * r00 + m1 * r10 + m2 * r20
-            X[lane, l, 3 * i + 1] = m0 * r01 + m1 * r11 + m2 * r21
-            X[lane, l, 3 * i + 2] = m0 * r02 + m1 * r12 + m2 * r22
-            X[lane, l, 9 + i] = a * links[l, 0] + b * links[l, 1] + d * links[l, 2] + X[lane, p, 9 + i]
+            m0 = a * links[link, 3] + b * links[link, 6] + d * links[link, 9]
+            m1 = a * links[link, 4] + b * links[link, 7] + d * links[link, 10]
+            m2 = a * links[link, 5] + b * links[link, 8] + d * links[link, 11]
+            X[lane, link, 3 * i] = m0 * r00 + m1 * r10 + m2 * r20
+            X[lane, link, 3 * i + 1] = m0 * r01 + m1 * r11 + m2 * r21
+            X[lane, link, 3 * i + 2] = m0 * r02 + m1 * r12 + m2 * r22
+            X[lane, link, 9 + i] = a * links[link, 0] + b * links[link, 1] + d * links[link, 2] + X[lane, p, 9 + i]
 
 
 @compiled
 def place_solids(lane, solids, solid_links, X, S):
     """World rows (centre, rotation, half extents, radius) of every solid of the hand."""
     for g in range(solids.shape[0]):
-        l = solid_links[g]
+        link = solid_links[g]
         for i in range(3):
-            a, b, c = X[lane, l, 3 * i], X[lane, l, 3 * i + 1], X[lane, l, 3 * i + 2]
-            S[lane, g, i] = a * solids[g, 0] + b * solids[g, 1] + c * solids[g, 2] + X[lane, l, 9 + i]
+            a, b, c = X[lane, link, 3 * i], X[lane, link, 3 * i + 1], X[lane, link, 3 * i + 2]
+            S[lane, g, i] = a * solids[g, 0] + b * solids[g, 1] + c * solids[g, 2] + X[lane, link, 9 + i]
             for j in range(3):
                 S[lane, g, 3 + 3 * i + j] = a * solids[g, 3 + j] + b * solids[g, 6 + j] + c * solids[g, 9 + j]
             S[lane, g, 12 + i] = solids[g, 12 + i]
@@ -54,22 +66,24 @@ def place_solids(lane, solids, solid_links, X, S):
 
 
 @compiled
-def to_world(lane, X, l, x, y, z):
-    """A point of link ``l`` in the object frame."""
-    return (X[lane, l, 0] * x + X[lane, l, 1] * y + X[lane, l, 2] * z + X[lane, l, 9],
-            X[lane, l, 3] * x + X[lane, l, 4] * y + X[lane, l, 5] * z + X[lane, l, 10],
-            X[lane, l, 6] * x + X[lane, l, 7] * y + X[lane, l, 8] * z + X[lane, l, 11])
+def to_world(lane, X, link, x, y, z):
+    """A point of link ``link`` in the object frame."""
+    return (
+        X[lane, link, 0] * x + X[lane, link, 1] * y + X[lane, link, 2] * z + X[lane, link, 9],
+        X[lane, link, 3] * x + X[lane, link, 4] * y + X[lane, link, 5] * z + X[lane, link, 10],
+        X[lane, link, 6] * x + X[lane, link, 7] * y + X[lane, link, 8] * z + X[lane, link, 11],
+    )
 
 
 @compiled
-def push(lane, W, l, px, py, pz, fx, fy, fz):
-    """Add a gradient (fx, fy, fz) at a point of link ``l`` to the link's wrench about the world origin."""
-    W[lane, l, 0] += fx
-    W[lane, l, 1] += fy
-    W[lane, l, 2] += fz
-    W[lane, l, 3] += py * fz - pz * fy
-    W[lane, l, 4] += pz * fx - px * fz
-    W[lane, l, 5] += px * fy - py * fx
+def push(lane, W, link, px, py, pz, fx, fy, fz):
+    """Add a gradient (fx, fy, fz) at a point of link ``link`` to the link's wrench about the world origin."""
+    W[lane, link, 0] += fx
+    W[lane, link, 1] += fy
+    W[lane, link, 2] += fz
+    W[lane, link, 3] += py * fz - pz * fy
+    W[lane, link, 4] += pz * fx - px * fz
+    W[lane, link, 5] += px * fy - py * fx
 
 
 @compiled
@@ -78,17 +92,20 @@ def sweep(lane, links, parents, X, W, grad):
 
     dE/dq = axis . (torque - origin x force), each link's wrench handed on to its parent (Featherstone 2008, ch. 5).
     """
-    for l in range(links.shape[0] - 1, 0, -1):
-        ax, ay, az = links[l, 12], links[l, 13], links[l, 14]
-        ux = X[lane, l, 0] * ax + X[lane, l, 1] * ay + X[lane, l, 2] * az
-        uy = X[lane, l, 3] * ax + X[lane, l, 4] * ay + X[lane, l, 5] * az
-        uz = X[lane, l, 6] * ax + X[lane, l, 7] * ay + X[lane, l, 8] * az
-        ox, oy, oz = X[lane, l, 9], X[lane, l, 10], X[lane, l, 11]
-        fx, fy, fz = W[lane, l, 0], W[lane, l, 1], W[lane, l, 2]
-        grad[lane, 5 + l] += (ux * (W[lane, l, 3] - oy * fz + oz * fy) + uy * (W[lane, l, 4] - oz * fx + ox * fz)
-                        + uz * (W[lane, l, 5] - ox * fy + oy * fx))
+    for link in range(links.shape[0] - 1, 0, -1):
+        ax, ay, az = links[link, 12], links[link, 13], links[link, 14]
+        ux = X[lane, link, 0] * ax + X[lane, link, 1] * ay + X[lane, link, 2] * az
+        uy = X[lane, link, 3] * ax + X[lane, link, 4] * ay + X[lane, link, 5] * az
+        uz = X[lane, link, 6] * ax + X[lane, link, 7] * ay + X[lane, link, 8] * az
+        ox, oy, oz = X[lane, link, 9], X[lane, link, 10], X[lane, link, 11]
+        fx, fy, fz = W[lane, link, 0], W[lane, link, 1], W[lane, link, 2]
+        grad[lane, 5 + link] += (
+            ux * (W[lane, link, 3] - oy * fz + oz * fy)
+            + uy * (W[lane, link, 4] - oz * fx + ox * fz)
+            + uz * (W[lane, link, 5] - ox * fy + oy * fx)
+        )
         for i in range(6):
-            W[lane, parents[l], i] += W[lane, l, i]
+            W[lane, parents[link], i] += W[lane, link, i]
     ox, oy, oz = X[lane, 0, 9], X[lane, 0, 10], X[lane, 0, 11]
     fx, fy, fz = W[lane, 0, 0], W[lane, 0, 1], W[lane, 0, 2]
     grad[lane, 0] += fx
@@ -100,24 +117,24 @@ def sweep(lane, links, parents, X, W, grad):
 
 
 @compiled
-def motion_row(lane, links, parents, X, l, px, py, pz, nx, ny, nz, where, row):
-    """How a point of link ``l`` moves along a direction: the non-zero entries, their places, and their number."""
+def motion_row(lane, links, parents, X, link, px, py, pz, nx, ny, nz, where, row):
+    """How a point of link ``link`` moves along a direction: the non-zero entries, their places, and their number."""
     rx, ry, rz = px - X[lane, 0, 9], py - X[lane, 0, 10], pz - X[lane, 0, 11]
     row[lane, 0], row[lane, 1], row[lane, 2] = nx, ny, nz
     row[lane, 3], row[lane, 4], row[lane, 5] = ry * nz - rz * ny, rz * nx - rx * nz, rx * ny - ry * nx
     for i in range(6):
         where[lane, i] = i
     count = 6
-    while l > 0:
-        ax, ay, az = links[l, 12], links[l, 13], links[l, 14]
-        ux = X[lane, l, 0] * ax + X[lane, l, 1] * ay + X[lane, l, 2] * az
-        uy = X[lane, l, 3] * ax + X[lane, l, 4] * ay + X[lane, l, 5] * az
-        uz = X[lane, l, 6] * ax + X[lane, l, 7] * ay + X[lane, l, 8] * az
-        rx, ry, rz = px - X[lane, l, 9], py - X[lane, l, 10], pz - X[lane, l, 11]
+    while link > 0:
+        ax, ay, az = links[link, 12], links[link, 13], links[link, 14]
+        ux = X[lane, link, 0] * ax + X[lane, link, 1] * ay + X[lane, link, 2] * az
+        uy = X[lane, link, 3] * ax + X[lane, link, 4] * ay + X[lane, link, 5] * az
+        uz = X[lane, link, 6] * ax + X[lane, link, 7] * ay + X[lane, link, 8] * az
+        rx, ry, rz = px - X[lane, link, 9], py - X[lane, link, 10], pz - X[lane, link, 11]
         row[lane, count] = ux * (ry * nz - rz * ny) + uy * (rz * nx - rx * nz) + uz * (rx * ny - ry * nx)
-        where[lane, count] = 5 + l
+        where[lane, count] = 5 + link
         count += 1
-        l = parents[l]
+        link = parents[link]
     return count
 
 

@@ -91,9 +91,21 @@ def squeeze(lane, links, parents, contact_links, tips, stops, torque, strength, 
         for t in range(TARGETS):
             fx, fy, fz = fx + Z[lane, 3 * i, t], fy + Z[lane, 3 * i + 1, t], fz + Z[lane, 3 * i + 2, t]
         r = tips[i, 3]
-        n = motion_row(lane, links, parents, X, contact_links[i], K[lane, i, 0] - r * K[lane, i, 4],
-                       K[lane, i, 1] - r * K[lane, i, 5], K[lane, i, 2] - r * K[lane, i, 6],
-                       fx * share, fy * share, fz * share, where, row)
+        n = motion_row(
+            lane,
+            links,
+            parents,
+            X,
+            contact_links[i],
+            K[lane, i, 0] - r * K[lane, i, 4],
+            K[lane, i, 1] - r * K[lane, i, 5],
+            K[lane, i, 2] - r * K[lane, i, 6],
+            fx * share,
+            fy * share,
+            fz * share,
+            where,
+            row,
+        )
         for e in range(6, n):
             steps[lane, where[lane, e]] += row[lane, e]
     limit = ONE

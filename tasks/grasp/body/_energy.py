@@ -29,9 +29,13 @@ def touch(lane, tips, contact_links, grid, dims, frames, scene, smooth, X, K, ar
         sx, sy, sz = ZERO, ZERO, ZERO
         for a in range(3):
             ex, ey, ez = smooth if a == 0 else ZERO, smooth if a == 1 else ZERO, smooth if a == 2 else ZERO
-            d1, ax, ay, az = distance(grid, dims, frames, scene, x + ex, y + ey, z + ez)
-            d2, bx, by, bz = distance(grid, dims, frames, scene, x - ex, y - ey, z - ez)
-            K[lane, i, 7 + a], K[lane, i, 10 + a], K[lane, i, 13 + a] = (ax - bx) / (smooth + smooth), (ay - by) / (smooth + smooth), (az - bz) / (smooth + smooth)
+            _, ax, ay, az = distance(grid, dims, frames, scene, x + ex, y + ey, z + ez)
+            _, bx, by, bz = distance(grid, dims, frames, scene, x - ex, y - ey, z - ez)
+            K[lane, i, 7 + a], K[lane, i, 10 + a], K[lane, i, 13 + a] = (
+                (ax - bx) / (smooth + smooth),
+                (ay - by) / (smooth + smooth),
+                (az - bz) / (smooth + smooth),
+            )
             sx, sy, sz = sx + ax + bx, sy + ay + by, sz + az + bz
         size = math.sqrt(sx * sx + sy * sy + sz * sz)
         if size > np.float32(0.5):
@@ -83,11 +87,31 @@ def wrench_term(lane, tips, length, stage, K, arms, G, Z, rest, J, M, g):
                 J[lane, 4, v] = rz * ax - rx * az + pz * fx - px * fz
                 J[lane, 5, v] = rx * ay - ry * ax + px * fy - py * fx
         for v in range(3 * contacts):
-            j0, j1, j2, j3, j4, j5 = J[lane, 0, v], J[lane, 1, v], J[lane, 2, v], J[lane, 3, v], J[lane, 4, v], J[lane, 5, v]
-            g[lane, v] += weight * (j0 * rest[lane, 0] + j1 * rest[lane, 1] + j2 * rest[lane, 2]
-                              + j3 * rest[lane, 3] + j4 * rest[lane, 4] + j5 * rest[lane, 5])
+            j0, j1, j2, j3, j4, j5 = (
+                J[lane, 0, v],
+                J[lane, 1, v],
+                J[lane, 2, v],
+                J[lane, 3, v],
+                J[lane, 4, v],
+                J[lane, 5, v],
+            )
+            g[lane, v] += weight * (
+                j0 * rest[lane, 0]
+                + j1 * rest[lane, 1]
+                + j2 * rest[lane, 2]
+                + j3 * rest[lane, 3]
+                + j4 * rest[lane, 4]
+                + j5 * rest[lane, 5]
+            )
             for w in range(3 * contacts):
-                M[lane, v, w] += weight * (j0 * J[lane, 0, w] + j1 * J[lane, 1, w] + j2 * J[lane, 2, w] + j3 * J[lane, 3, w] + j4 * J[lane, 4, w] + j5 * J[lane, 5, w])
+                M[lane, v, w] += weight * (
+                    j0 * J[lane, 0, w]
+                    + j1 * J[lane, 1, w]
+                    + j2 * J[lane, 2, w]
+                    + j3 * J[lane, 3, w]
+                    + j4 * J[lane, 4, w]
+                    + j5 * J[lane, 5, w]
+                )
     return energy
 
 
@@ -111,12 +135,25 @@ def move_tips(lane, links, parents, contact_links, X, K, M, g, W, H, counts, tip
     """Carry ``g`` and ``M`` from fingertip centres to the links' wrenches and the pose's curvature."""
     contacts = contact_links.shape[0]
     for i in range(contacts):
-        l = contact_links[i]
+        link = contact_links[i]
         x, y, z = K[lane, i, 0], K[lane, i, 1], K[lane, i, 2]
-        push(lane, W, l, x, y, z, g[lane, 3 * i], g[lane, 3 * i + 1], g[lane, 3 * i + 2])
+        push(lane, W, link, x, y, z, g[lane, 3 * i], g[lane, 3 * i + 1], g[lane, 3 * i + 2])
         for a in range(3):
-            n = motion_row(lane, links, parents, X, l, x, y, z, ONE if a == 0 else ZERO, ONE if a == 1 else ZERO,
-                           ONE if a == 2 else ZERO, where, row)
+            n = motion_row(
+                lane,
+                links,
+                parents,
+                X,
+                link,
+                x,
+                y,
+                z,
+                ONE if a == 0 else ZERO,
+                ONE if a == 1 else ZERO,
+                ONE if a == 2 else ZERO,
+                where,
+                row,
+            )
             counts[lane, i] = n
             for e in range(n):
                 tip_where[lane, i, e] = where[lane, e]
@@ -127,12 +164,22 @@ def move_tips(lane, links, parents, contact_links, X, K, M, g, W, H, counts, tip
                 p = tip_where[lane, i, e]
                 r0, r1, r2 = tip_rows[lane, i, 0, e], tip_rows[lane, i, 1, e], tip_rows[lane, i, 2, e]
                 m0 = r0 * M[lane, 3 * i, 3 * j] + r1 * M[lane, 3 * i + 1, 3 * j] + r2 * M[lane, 3 * i + 2, 3 * j]
-                m1 = r0 * M[lane, 3 * i, 3 * j + 1] + r1 * M[lane, 3 * i + 1, 3 * j + 1] + r2 * M[lane, 3 * i + 2, 3 * j + 1]
-                m2 = r0 * M[lane, 3 * i, 3 * j + 2] + r1 * M[lane, 3 * i + 1, 3 * j + 2] + r2 * M[lane, 3 * i + 2, 3 * j + 2]
+                m1 = (
+                    r0 * M[lane, 3 * i, 3 * j + 1]
+                    + r1 * M[lane, 3 * i + 1, 3 * j + 1]
+                    + r2 * M[lane, 3 * i + 2, 3 * j + 1]
+                )
+                m2 = (
+                    r0 * M[lane, 3 * i, 3 * j + 2]
+                    + r1 * M[lane, 3 * i + 1, 3 * j + 2]
+                    + r2 * M[lane, 3 * i + 2, 3 * j + 2]
+                )
                 for f in range(counts[lane, j]):
                     q = tip_where[lane, j, f]
                     if q <= p:
-                        H[lane, p, q] += m0 * tip_rows[lane, j, 0, f] + m1 * tip_rows[lane, j, 1, f] + m2 * tip_rows[lane, j, 2, f]
+                        H[lane, p, q] += (
+                            m0 * tip_rows[lane, j, 0, f] + m1 * tip_rows[lane, j, 1, f] + m2 * tip_rows[lane, j, 2, f]
+                        )
 
 
 @compiled
@@ -148,7 +195,25 @@ def _curve(lane, H, where, row, start, count, w2):
 
 @compiled
 def object_term(
-    lane, links, parents, solid_links, touching, reach, spans, points, grid, dims, frames, scene, stage, X, S, W, H, where, row
+    lane,
+    links,
+    parents,
+    solid_links,
+    touching,
+    reach,
+    spans,
+    points,
+    grid,
+    dims,
+    frames,
+    scene,
+    stage,
+    X,
+    S,
+    W,
+    H,
+    where,
+    row,
 ):
     """Links too near the object, at sample points of their surfaces; energy and deepest penetration [m]."""
     energy, deepest = ZERO, np.float32(-1)
@@ -157,17 +222,17 @@ def object_term(
         d, nx, ny, nz = distance(grid, dims, frames, scene, S[lane, s, 0], S[lane, s, 1], S[lane, s, 2])
         margin = min(stage[MARGIN], HALF * stage[GAP]) if touching[s] else stage[MARGIN]
         if d < reach[s] + margin:
-            l = solid_links[s]
+            link = solid_links[s]
             for k in range(spans[s], spans[s + 1]):
-                x, y, z = to_world(lane, X, l, points[k, 0], points[k, 1], points[k, 2])
+                x, y, z = to_world(lane, X, link, points[k, 0], points[k, 1], points[k, 2])
                 d, nx, ny, nz = distance(grid, dims, frames, scene, x, y, z)
                 d -= points[k, 3]
                 deepest = max(deepest, -d)
                 if d < margin:
                     lack = margin - d
                     energy += HALF * w2 * lack * lack
-                    push(lane, W, l, x, y, z, -w2 * lack * nx, -w2 * lack * ny, -w2 * lack * nz)
-                    n = motion_row(lane, links, parents, X, l, x, y, z, nx, ny, nz, where, row)
+                    push(lane, W, link, x, y, z, -w2 * lack * nx, -w2 * lack * ny, -w2 * lack * nz)
+                    n = motion_row(lane, links, parents, X, link, x, y, z, nx, ny, nz, where, row)
                     _curve(lane, H, where, row, 0, n, w2)
     return energy, deepest
 
@@ -224,10 +289,10 @@ def couple_term(lane, partners, weight, poses, grad, H):
     return energy
 
 
-
-
 @compiled
-def press(lane, groups, least, tips, length, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report):
+def press(
+    lane, groups, least, tips, length, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report
+):
     """Contact forces of one lane, and the fingertips' share of energy, gradient and curvature.
 
     Fills ``report`` with the energy so far, what the forces leave of the targets, and the worst gap [m].
@@ -251,8 +316,36 @@ def press(lane, groups, least, tips, length, stage, rounds, K, arms, inverse, G,
 
 @compiled
 def collide(
-    lane, links, parents, contact_links, solids, solid_links, touching, reach, spans, points, pairs, grid, dims, frames, scene,
-    stage, X, K, g, M, S, counts, tip_where, tip_rows, where, row, signed, W, H, report
+    lane,
+    links,
+    parents,
+    contact_links,
+    solids,
+    solid_links,
+    touching,
+    reach,
+    spans,
+    points,
+    pairs,
+    grid,
+    dims,
+    frames,
+    scene,
+    stage,
+    X,
+    K,
+    g,
+    M,
+    S,
+    counts,
+    tip_where,
+    tip_rows,
+    where,
+    row,
+    signed,
+    W,
+    H,
+    report,
 ):
     """Wrenches and curvature of one lane's links: fingertips, object, the hand itself.
 
@@ -261,13 +354,32 @@ def collide(
     for p in range(H.shape[1]):
         for q in range(p + 1):
             H[lane, p, q] = ZERO
-    for l in range(W.shape[1]):
+    for link in range(W.shape[1]):
         for a in range(6):
-            W[lane, l, a] = ZERO
+            W[lane, link, a] = ZERO
     place_solids(lane, solids, solid_links, X, S)
     move_tips(lane, links, parents, contact_links, X, K, M, g, W, H, counts, tip_where, tip_rows, where, row)
-    energy, deep = object_term(lane, links, parents, solid_links, touching, reach, spans, points, grid, dims, frames, scene, stage,
-                               X, S, W, H, where, row)
+    energy, deep = object_term(
+        lane,
+        links,
+        parents,
+        solid_links,
+        touching,
+        reach,
+        spans,
+        points,
+        grid,
+        dims,
+        frames,
+        scene,
+        stage,
+        X,
+        S,
+        W,
+        H,
+        where,
+        row,
+    )
     more, own = self_term(lane, links, parents, solid_links, reach, pairs, stage, X, S, W, H, where, row, signed)
     report[lane, 0] += energy + more
     report[lane, 3] = deep

@@ -50,8 +50,15 @@ def capsules(lane, S, a, b):
     gap = math.sqrt(dx * dx + dy * dy + dz * dz) + TINY
     nx, ny, nz = dx / gap, dy / gap, dz / gap
     ra = S[lane, a, 15]
-    return (gap - ra - S[lane, b, 15], nx, ny, nz,
-            S[lane, a, 0] + s * ux + ra * nx, S[lane, a, 1] + s * uy + ra * ny, S[lane, a, 2] + s * uz + ra * nz)
+    return (
+        gap - ra - S[lane, b, 15],
+        nx,
+        ny,
+        nz,
+        S[lane, a, 0] + s * ux + ra * nx,
+        S[lane, a, 1] + s * uy + ra * ny,
+        S[lane, a, 2] + s * uz + ra * nz,
+    )
 
 
 @compiled
@@ -82,7 +89,15 @@ def box_capsule(lane, S, a, b):
     gy = S[lane, a, 6] * nx + S[lane, a, 7] * ny + S[lane, a, 8] * nz
     gz = S[lane, a, 9] * nx + S[lane, a, 10] * ny + S[lane, a, 11] * nz
     r = S[lane, b, 15]
-    return (d - r, gx, gy, gz, S[lane, b, 0] + t * vx - r * gx, S[lane, b, 1] + t * vy - r * gy, S[lane, b, 2] + t * vz - r * gz)
+    return (
+        d - r,
+        gx,
+        gy,
+        gz,
+        S[lane, b, 0] + t * vx - r * gx,
+        S[lane, b, 1] + t * vy - r * gy,
+        S[lane, b, 2] + t * vz - r * gz,
+    )
 
 
 @compiled
@@ -135,9 +150,11 @@ def boxes(lane, S, a, b):
 @compiled
 def _reach(lane, S, a, ux, uy, uz):
     """Half the extent of box ``a`` along a direction."""
-    return (S[lane, a, 12] * abs(S[lane, a, 3] * ux + S[lane, a, 6] * uy + S[lane, a, 9] * uz)
-            + S[lane, a, 13] * abs(S[lane, a, 4] * ux + S[lane, a, 7] * uy + S[lane, a, 10] * uz)
-            + S[lane, a, 14] * abs(S[lane, a, 5] * ux + S[lane, a, 8] * uy + S[lane, a, 11] * uz))
+    return (
+        S[lane, a, 12] * abs(S[lane, a, 3] * ux + S[lane, a, 6] * uy + S[lane, a, 9] * uz)
+        + S[lane, a, 13] * abs(S[lane, a, 4] * ux + S[lane, a, 7] * uy + S[lane, a, 10] * uz)
+        + S[lane, a, 14] * abs(S[lane, a, 5] * ux + S[lane, a, 8] * uy + S[lane, a, 11] * uz)
+    )
 
 
 @compiled

@@ -4,6 +4,15 @@ Bodies are called by compiled code only and cached with the entry points of `_cp
 without checks of every division, they compile in half the time.
 """
 
+from typing import Any
+
 import numba
 
-compiled = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+
+compiled = numba.njit(**OPTIONS)

@@ -88,7 +88,9 @@ def fill_block(triangles, planes, starts, origin, spacing, values, block, i0, j0
             for j in range(j0, min(j0 + block, ny)):
                 for k in range(k0, min(k0 + block, nz)):
                     x, y = origin[0] + spacing * np.float32(i), origin[1] + spacing * np.float32(j)
-                    d = signed_distance(triangles, planes, faces, first, count, x, y, origin[2] + spacing * np.float32(k))
+                    d = signed_distance(
+                        triangles, planes, faces, first, count, x, y, origin[2] + spacing * np.float32(k)
+                    )
                     if fresh or d < values[i, j, k]:
                         values[i, j, k] = d
         fresh = False

@@ -85,7 +85,9 @@ def settle(lane, K, groups, least, inverse, G, mu, k_force, k_torque, rounds, Z,
         for v in range(n):
             g, s = groups[v // 3], -K[lane, v // 3, 4 + v % 3]
             for t in range(TARGETS):
-                B[lane, v, t] = RHO * (Z[lane, v, t] - U[lane, v, t] + s * (floors[lane, 0, g, t] - floors[lane, 1, g, t]))
+                B[lane, v, t] = RHO * (
+                    Z[lane, v, t] - U[lane, v, t] + s * (floors[lane, 0, g, t] - floors[lane, 1, g, t])
+                )
             for a in range(6):
                 k = (k_force if a < 3 else k_torque) * G[lane, a, v]
                 B[lane, v, 2 * a] += k
@@ -102,14 +104,22 @@ def settle(lane, K, groups, least, inverse, G, mu, k_force, k_torque, rounds, Z,
                 total = floors[lane, 1, g, t]
                 for i in range(contacts):
                     if groups[i] == g:
-                        total += -K[lane, i, 4] * Z[lane, 3 * i, t] + -K[lane, i, 5] * Z[lane, 3 * i + 1, t] + -K[lane, i, 6] * Z[lane, 3 * i + 2, t]
+                        total += (
+                            -K[lane, i, 4] * Z[lane, 3 * i, t]
+                            + -K[lane, i, 5] * Z[lane, 3 * i + 1, t]
+                            + -K[lane, i, 6] * Z[lane, 3 * i + 2, t]
+                        )
                 floors[lane, 0, g, t] = max(total, HALF)
                 floors[lane, 1, g, t] = total - floors[lane, 0, g, t]
         for i in range(contacts):
             nx, ny, nz = -K[lane, i, 4], -K[lane, i, 5], -K[lane, i, 6]
             low = least[i]
             for t in range(TARGETS):
-                fx, fy, fz = Z[lane, 3 * i, t] + U[lane, 3 * i, t], Z[lane, 3 * i + 1, t] + U[lane, 3 * i + 1, t], Z[lane, 3 * i + 2, t] + U[lane, 3 * i + 2, t]
+                fx, fy, fz = (
+                    Z[lane, 3 * i, t] + U[lane, 3 * i, t],
+                    Z[lane, 3 * i + 1, t] + U[lane, 3 * i + 1, t],
+                    Z[lane, 3 * i + 2, t] + U[lane, 3 * i + 2, t],
+                )
                 normal = fx * nx + fy * ny + fz * nz
                 tx, ty, tz = fx - normal * nx, fy - normal * ny, fz - normal * nz
                 normal -= low
