@@ -29,7 +29,7 @@ DASK = {
 @contextmanager
 def cluster(kind: str | None = None) -> Iterator[Any]:
     """Open the cluster that `NIGHTLOOM_CLUSTER` names and make it the default; an open one is used again."""
-    import dask
+    import dask.config
     from distributed.client import Client
 
     if (client := _open_client()) is not None:
@@ -44,7 +44,7 @@ def cluster(kind: str | None = None) -> Iterator[Any]:
                 yield client
             return
         with _device_slots(kind), _closed_at_last(make(kind)) as made, Client(made) as client:
-            log.info("cluster: %d workers", len(client.nthreads()))
+            log.info("cluster: %d workers", len(client.nthreads()))  # pyright: ignore[reportArgumentType] - a dict
             yield client
 
 
@@ -134,7 +134,7 @@ def _cuda() -> Any:
 
 
 def _slurm() -> Any:
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue import SLURMCluster  # pyright: ignore[reportPrivateImportUsage] - its documented home
 
     exports = [f"export {name}={value}" for name, value in _worker_environment().items()]
     defaults = {"worker_extra_args": ["--resources", "GPU=1"], "job_script_prologue": exports}

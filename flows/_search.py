@@ -95,7 +95,7 @@ def _mjd(attrs: Any) -> float | None:
         from astropy.time import Time
 
         try:
-            return float(Time(str(attrs["date_obs"])).mjd)
+            return float(np.asarray(Time(str(attrs["date_obs"])).mjd))
         except ValueError:
             return None
     return None
@@ -175,7 +175,9 @@ def plain_row(table: pd.DataFrame, n: int) -> dict[str, Any]:
     """One row as plain numbers; what is missing is None."""
     row = table.iloc[n].to_dict()
     return {
-        k: None if v is None or (isinstance(v, float) and not np.isfinite(v)) else getattr(v, "item", lambda v=v: v)()
+        str(k): None
+        if v is None or (isinstance(v, float) and not np.isfinite(v))
+        else getattr(v, "item", lambda v=v: v)()
         for k, v in row.items()
     }
 

@@ -39,7 +39,7 @@ def completeness_curve(name: str | None) -> Curve | None:
         rows = query.products("kind = 'completeness'", limit=1)
         if not rows:
             return None
-        name = rows[0]["uri"]
+        name = str(rows[0]["uri"])
     product = Product(query.product(name)["uri"])
     return product["ideal_snr_edges"].read(), product["ideal_snr_fraction"].read()
 
@@ -84,7 +84,7 @@ def sky_picture(exposures: list[dict[str, Any]]) -> bytes:
 
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.add_subplot(projection="aitoff")
-    place = SkyCoord(
+    place: Any = SkyCoord(
         [r["ra_deg"] for r in exposures] * units.deg, [r["dec_deg"] for r in exposures] * units.deg
     ).galactic
     hours = np.array([r["seconds"] for r in exposures]) / 3600

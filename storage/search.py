@@ -129,7 +129,6 @@ def flags(n_time: int, n_channel: int, coords: dict[str, Coordinate]) -> Layout:
 
 def cutouts(n: int, n_channel: int, edge: int, n_time: int, n_dm: int, coords: dict[str, Coordinate]) -> Layout:
     """For each candidate its S/N image, its dedispersed dynamic spectrum and its S/N over DM and time."""
-    snr = {"units": "1"}
     arrays = {
         "image": variable(
             ("candidate", "y", "x"),
@@ -137,7 +136,7 @@ def cutouts(n: int, n_channel: int, edge: int, n_time: int, n_dm: int, coords: d
             "float32",
             (1, edge, edge),
             long_name="S/N of the matched pulse in the pixels around it",
-            **snr,
+            units="1",
         ),
         "spectrum": variable(
             ("candidate", "channel", "bin"),
@@ -145,7 +144,7 @@ def cutouts(n: int, n_channel: int, edge: int, n_time: int, n_dm: int, coords: d
             "float32",
             (1, n_channel, n_time),
             long_name="dedispersed S/N per channel and time bin",
-            **snr,
+            units="1",
         ),
         "dm_time": variable(
             ("candidate", "dm_trial", "bin"),
@@ -153,7 +152,7 @@ def cutouts(n: int, n_channel: int, edge: int, n_time: int, n_dm: int, coords: d
             "float32",
             (1, n_dm, n_time),
             long_name="S/N per DM trial and time bin",
-            **snr,
+            units="1",
         ),
     }
     return Layout("cutouts", arrays, coords, {"Conventions": "CF-1.11"})

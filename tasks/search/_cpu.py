@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numba
 import numpy as np
+from numba.core import config
 
 from tasks.array.compiled import jit
 from tasks.search._formulas import CELL, CLIP, LANES, QUANTUM, SUB_BLOCK
@@ -25,7 +25,7 @@ def _shared(kernel: Callable[..., None], *args: Any) -> None:
     Numba's own threads (``prange``) were tried: the same speed, but three times the compilation, and one of their
     layers aborts the process when two Dask threads use it at once.
     """
-    n = numba.config.NUMBA_NUM_THREADS
+    n = config.NUMBA_NUM_THREADS
     if n == 1:
         kernel(*args, 0, 1)
         return
@@ -71,9 +71,9 @@ def detect(
 
 def _active_cells(norm: np.ndarray) -> np.ndarray:
     """First and last + 1 cell of each DM that holds a trial with enough data."""
-    active = (norm > 0).any(1).reshape(norm.shape[0], -1, CELL).any(2)
+    active = (norm.max(1) > 0).reshape(norm.shape[0], -1, CELL).max(2)
     first, last = active.argmax(1), active.shape[1] - active[:, ::-1].argmax(1)
-    return np.where(active.any(1)[:, None], np.stack([first, last], 1), 0).astype(np.int64)
+    return np.where(active.max(1)[:, None], np.stack([first, last], 1), 0).astype(np.int64)
 
 
 def _box_sizes(steps: np.ndarray) -> np.ndarray:
@@ -330,7 +330,7 @@ def _survey(
     most = max(1, counts.max() // SUB_BLOCK)
     for item in range(worker, PARTS * n_channel, n_workers):
         part, c = item // n_channel, item % n_channel
-        n = counts[c]
+        n = int(counts[c])
         if n == 0 or not sigma[c] > 0:
             continue
         rows = np.zeros((n, LANES), np.float32)
@@ -362,7 +362,7 @@ def _survey(
 
 
 @jit
-def _robust_mean(rows: np.ndarray, start: int, stop: int, limit: float, scratch: np.ndarray, out: np.ndarray) -> None:
+def _robust_mean(rows: np.ndarray, start: int, stop: int, limit: Any, scratch: np.ndarray, out: np.ndarray) -> None:
     """Median of five sub-means, then three steps to the mean of deviations clipped at ``limit`` (Huber 1964)."""
     n = stop - start
     groups = 5 if n >= 5 else 1
@@ -401,7 +401,7 @@ def _powers(
     n: int,
     width: int,
     times: np.ndarray,
-    sigma: float,
+    sigma: Any,
     level: np.ndarray,
     power: np.ndarray,
     jitter: np.ndarray,
@@ -431,7 +431,7 @@ def _powers(
 
 @jit
 def _sources(
-    rows: np.ndarray, n: int, width: int, times: np.ndarray, sigma: float, level: np.ndarray, pattern: np.ndarray
+    rows: np.ndarray, n: int, width: int, times: np.ndarray, sigma: Any, level: np.ndarray, pattern: np.ndarray
 ) -> float:
     scale = np.float32(QUANTUM) / sigma
     bright = np.float32(6.0) * sigma / np.float32(np.sqrt(n))

@@ -46,9 +46,10 @@ def survey(x: Any, groups: Patterns, flags: np.ndarray, gain: np.ndarray, sigma:
     for pixels, valid in groups:
         kept = valid & ~flags
         part = x if isinstance(pixels, slice) else x[:, :, pixels]
-        level, *sums = kernels.survey(part, kept, gain, sigma)
+        level, power, jitter, pattern, source = kernels.survey(part, kept, gain, sigma)
         pairs = kept & np.vstack([np.zeros_like(kept[:1]), kept[:-1]])
-        total.add(Sums(*sums, kept * float(part.shape[2]), pairs * float(part.shape[2])))
+        n_pixel = float(part.shape[2])
+        total.add(Sums(power, jitter, pattern, source, kept * n_pixel, pairs * n_pixel))
         if isinstance(pixels, slice):
             return level, total
         levels = np.zeros(x.shape[1:], np.float32) if levels is None else levels

@@ -121,8 +121,9 @@ def make_plan(
     chosen = default_widths(min(longest, WIDEST)) if widths is None else tuple(int(w) for w in widths)
     if min(chosen) < 1 or max(chosen) > WIDEST:
         raise ValueError(f"widths reach from {min(chosen)} to {max(chosen)} samples, expected 1 to {WIDEST}")
+    n_time, n_channel, n_y, n_x = shape
     levels = plan_levels(freqs, dt, dm_max, chosen, None if dms is None else np.asarray(dms, np.float64))
-    return SearchPlan(freqs, float(dt), tuple(shape), levels, float(threshold), np.ones(len(freqs)))
+    return SearchPlan(freqs, float(dt), (n_time, n_channel, n_y, n_x), levels, float(threshold), np.ones(len(freqs)))
 
 
 class _Sky:
@@ -265,7 +266,7 @@ def cut_patch(plan: SearchPlan, trial: Pulse, block: BlockReader, reach: int = R
     for group, valid in data.groups:
         weights = data.u * valid
         out[:, :, group] = to_host(condition_block(data, weights, group))
-        if centre in np.arange(out.shape[2])[group]:
+        if centre in np.arange(len(data.pixels))[group]:
             u = weights
     inside = slice(window.start - data.core.start, window.stop - data.core.start)
     shape = (-1, n_channel, len(rows), len(columns))

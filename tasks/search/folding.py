@@ -155,4 +155,4 @@ def _related(periods: np.ndarray, period: float) -> np.ndarray:
     """Periods that are a simple fraction or multiple of ``period``."""
     ratio = periods / period
     simple = np.array([a / b for a in range(1, 9) for b in range(1, 9)])
-    return (np.abs(ratio[:, None] / simple - 1) < 0.02).any(1)
+    return np.asarray((np.abs(ratio[:, None] / simple - 1) < 0.02).any(1))

@@ -1,6 +1,7 @@
 """Simulated pulses off every grid, added to real data: the measure of what a search finds."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,8 @@ def draw(
 
     ``sigma`` (channel,) is the noise of a sample where the matched filter has its peak; ``beam`` its FWHM [pixels].
     """
-    samples = qmc.Sobol(8, seed=seed).random(int(2 ** np.ceil(np.log2(max(2, n)))))[:n]
+    sobol = qmc.Sobol(8, seed=seed)  # pyright: ignore[reportCallIssue] - a decorator hides it
+    samples = sobol.random(int(2 ** np.ceil(np.log2(max(2, n)))))[:n]
     chosen: list[Injected] = []
     for u in samples:
         width = _log_between(u[0], ranges.width_s)
@@ -146,7 +148,8 @@ def recovered(pulses: list[Injected], found: pd.DataFrame, freqs: np.ndarray, dt
     A candidate matches within half a beam of 3 pixels, within the pulse's length in time at the mean frequency, and in
     DM where the error moves the ends of the band by no more than the pulse's length and a sample.
     """
-    used, snr = set(), [None] * len(pulses)
+    used: set[Any] = set()
+    snr: list[float | None] = [None] * len(pulses)
     for i in sorted(range(len(pulses)), key=lambda i: -pulses[i].ideal_snr):
         p = pulses[i]
         length = p.width + 2 * p.scattering

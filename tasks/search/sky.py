@@ -73,7 +73,7 @@ def cross_match(
     known = SkyCoord(known_ra * units.deg, known_dec * units.deg)
     found: list[tuple[str | None, float | None]] = []
     for a, d in zip(ra, dec, strict=True):
-        distance = SkyCoord(a * units.deg, d * units.deg).separation(known).arcsec
+        distance = np.asarray(SkyCoord(a * units.deg, d * units.deg).separation(known).to_value(units.arcsec))
         nearest = int(np.argmin(distance))
         near = distance[nearest] <= radius_arcsec
         found.append((names[nearest], float(distance[nearest])) if near else (None, None))

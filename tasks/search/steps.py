@@ -61,7 +61,7 @@ class Observation:
             valid &= np.isfinite(values)
         if self.beam is not None:
             usable = np.where(valid, values, 0).astype(np.float32)
-            values = to_host(matched_filter(to_device(usable), valid.any((2, 3)), self.beam, *around))
+            values = to_host(matched_filter(to_device(usable), np.asarray(valid.any((2, 3))), self.beam, *around))
         inner = (slice(None), slice(None), _within(rows, around[0]), _within(columns, around[1]))
         flat = (times.stop - times.start, self.shape[1], -1)
         return values[inner].reshape(flat), valid[inner].reshape(flat)
@@ -92,7 +92,7 @@ def scan_stretch(tile: Tile, seen: Observation) -> dict:
     whole = slice(0, seen.shape[2]), slice(0, seen.shape[3])
     read = [seen.read(slice(int(r[0]), int(r[-1]) + 1), *whole) for r in runs]
     values, valid = (np.concatenate(each) for each in zip(*read, strict=True))
-    images, used = values.reshape(-1, *seen.shape[1:]), valid.any(2)
+    images, used = values.reshape(-1, *seen.shape[1:]), np.asarray(valid.any(2))
     return {"sigma": rough_sigma(images, used).tolist(), "beam": rough_beam(images, used)}
 
 
@@ -143,7 +143,7 @@ def survey_tile(
     times = stretches(seen.shape[0])[i]
     values, valid = seen.read(times, rows, columns)
     gain, excised = flags["gain"].read((times,)), flags["flags"].read((times, slice(0, seen.shape[1])))
-    groups = patterns(valid.any(2), valid, valid.shape[2])
+    groups = patterns(np.asarray(valid.any(2)), valid, valid.shape[2])
     level, total = survey(to_device(values), groups, excised, gain, sigma[i])
     shape = (1, seen.shape[1], rows.stop - rows.start, columns.stop - columns.start)
     baseline.write((slice(i, i + 1), slice(0, seen.shape[1]), rows, columns), to_host(level).reshape(shape))
@@ -242,7 +242,7 @@ def read_block(
         totals[i : i + 2],
         flags["gain"].read((times,)),
         flags["weight"].read((times, channels)),
-        patterns(valid.any(2), valid, valid.shape[2]),
+        patterns(np.asarray(valid.any(2)), valid, valid.shape[2]),
         pixels,
     )
 
@@ -269,8 +269,9 @@ def look_closer(
     chosen, groups = sift(events, plan.freqs, plan.dt, beam)
     frame = candidates(plan, chosen, np.array([len(g) for g in groups], np.int64), beam, block)
     cutouts = []
-    for row in frame.head(limit).itertuples():
-        pulse = Pulse(row.snr, row.time_s / plan.dt, row.y, row.x, row.dm, row.width_s / plan.dt)
+    for row in frame.head(limit).to_dict("records"):
+        snr, time_s, y, x, dm, width_s = (float(row[k]) for k in ("snr", "time_s", "y", "x", "dm", "width_s"))
+        pulse = Pulse(snr, time_s / plan.dt, y, x, dm, width_s / plan.dt)
         patch = cut_patch(plan, pulse, block, reach=EDGE // 2, margin=BINS)
         cutouts.append(cut_out(pulse, patch, plan.freqs, plan.dt))
     return frame, cutouts
@@ -344,7 +345,8 @@ def fold_pixels(
     for y, x, dm in wanted:
         if (y, x) not in curves:
             curves[y, x] = _light_curve(seen, baseline, weights, parts, y, x)
-        series, weight = dedispersed(*curves[y, x], seen.freqs, seen.dt, dm)
+        residuals, used = curves[y, x]
+        series, weight = dedispersed(residuals, used, seen.freqs, seen.dt, dm)
         folds[y, x, dm] = search_periods(series, weight, seen.dt, shortest, longest)
     return folds
 
