@@ -1,9 +1,10 @@
 """Denoise a spectral cube: survey the scene, project it on its components, denoise those, go back."""
 
+from pathlib import Path
 from typing import Literal, cast
 
 from prefect import flow
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from flows._cluster import cluster
 from flows._sources import with_product
@@ -28,12 +29,40 @@ class DenoiseParams(Parameters):
         None,
         description="mend impulses, dead lines and stripes first; empty: as the method does, auto decides by looking",
     )
+    bands: str | None = Field(
+        None,
+        description='bands to use, the others pass through unchanged: numbers from 0, as "0-99, 120", or wavelengths, '
+        'as "450-900 nm"; empty: all that the file does not call bad',
+    )
+    mask: str | None = Field(
+        None,
+        description=".npy file of booleans (y, x), (band,) or (y, x, band), True = valid, or a product with a mask; "
+        "counts together with the cube's own",
+    )
+    keep_rare: bool = Field(
+        False, description="give pixels from which more than noise was removed their values back, mended if robust"
+    )
     options: dict[str, bool | float | str] = Field(
         default_factory=dict, description="further parameters of the method, see docs/denoise.md"
     )
     tile: int = Field(
         512, ge=1, le=8192, description="edge of a tile's core [px]; small tiles are slower, not different"
     )
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _bands(cls, value: object) -> object:
+        from tasks.denoise.bands import pieces
+
+        text = str(value) if isinstance(value, int) else value
+        if isinstance(text, str) and text.strip():
+            pieces(text)
+            return text
+        return None if isinstance(text, str) else text
+
+    def inputs(self) -> dict[str, list[str]]:
+        """The cube, and the mask where one is given."""
+        return {"source": [self.source]} | ({"mask": [self.mask]} if self.mask else {})
 
 
 @flow(name="denoise")
@@ -48,20 +77,25 @@ def denoise(params: DenoiseParams) -> RunSummary:
 
         noisy = run.use("source")
         with cluster():
-            bands = steps.choose_bands(noisy)
+            if params.mask:
+                given = run.inputs["mask"]
+                mask = run.create("mask", layouts.mask(noisy))
+                noisy = steps.combine_masks(noisy, run.use("mask") if given.product_id else Path(given.uri), mask)
+            bands = steps.choose_bands(noisy, params.bands)
             model, diagnosis = steps.look(noisy, bands)
             method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis)
-            cube = noisy
+            cube, rare = noisy, steps.Rare(None, model.sigma) if params.keep_rare else None
             if method.robust:
                 cube = run.create("mended", layouts.mended(noisy))
                 outliers = run.create("outliers", layouts.outliers(noisy))
                 mended = steps.mend_scene(noisy, cube, outliers, model)
+                rare = rare and steps.Rare(cube, model.sigma)
                 run.record(**figures.tally(mended.records, noisy.shape))
             solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
             scores, scene, plan = steps.look_again(run.create, noisy, bands, model, method, params.tile, solved)
             expected = method.expected_error(scene, plan)
             clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, scene.sigma, expected))
-            removed = steps.restore(noisy, scores, clean, scene, method, plan)
+            removed = steps.restore(noisy, scores, clean, scene, method, plan, rare)
         run.record(**figures.quality(scene, expected, removed))
         run.report(method=str(method), diagnosis=list(diagnosis.reasons))
         run.publish(clean)

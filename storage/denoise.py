@@ -1,7 +1,7 @@
 """What denoising leaves behind: clean cubes with their noise, outlier masks; and the scratch arrays of its passes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,24 @@ ARRAYS = ("cube", "valid", "outlier")
 
 STRIP_BYTES = 32 << 20
 """Size of a strip of columns: its mending needs several times as much [bytes]."""
+
+
+@dataclass(frozen=True)
+class MaskedCube(Product):
+    """A stored cube whose ``valid`` lies elsewhere: its own mask and a person's, together."""
+
+    mask: Product | None = None
+
+    def __getitem__(self, variable: str) -> Product:
+        return self.mask if variable == "valid" and self.mask else super().__getitem__(variable)
+
+    def __contains__(self, variable: str) -> bool:
+        return (variable == "valid" and self.mask is not None) or super().__contains__(variable)
+
+
+def mask(noisy: Product) -> Layout:
+    """Scratch: which samples of ``noisy`` are valid by all masks."""
+    return Layout("mask", {"valid": variable(("y", "x", "band"), noisy.shape, "bool", noisy.grid, codec="lz4")})
 
 
 def clean_cube(noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.ndarray, **attrs: Any) -> Layout:

@@ -8,7 +8,7 @@ from tasks.array.namespace import namespace, to_host
 from tasks.denoise.checks import checked_cube, usable_bands
 from tasks.denoise.methods import METHODS
 from tasks.denoise.methods import method as find_method
-from tasks.denoise.quality import rare_signals
+from tasks.denoise.quality import with_rare
 from tasks.denoise.streaming import denoise_cube, survey_cube
 
 
@@ -25,8 +25,8 @@ def denoise(cube: Any, method: str = "auto", mask: Any = None, **params: Any) ->
         True = valid. Samples that are not valid have no influence; in the result they are estimated from what
         surrounds them, unless their band is invalid or constant almost everywhere: then they stay as they are.
     **params
-        The method's own parameters; and ``keep_rare=True`` to give pixels from which more than noise was removed their
-        values back.
+        The method's own parameters; and ``keep_rare=True`` to give pixels from which more than noise was removed
+        their valid values back.
 
     Returns
     -------
@@ -44,8 +44,7 @@ def denoise(cube: Any, method: str = "auto", mask: Any = None, **params: Any) ->
     run = getattr(chosen, "denoise", None)
     clean = run(checked, valid) if run else denoise_cube(chosen, checked, valid)
     if keep_rare:
-        rare = rare_signals(checked - clean, survey_cube(checked, valid).sigma)
-        clean[rare] = checked[rare]
+        clean, _ = with_rare(clean, checked, valid, survey_cube(checked, valid).sigma)
     return clean if valid is None else _keep_unused_bands(clean, cube, valid)
 
 

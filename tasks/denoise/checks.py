@@ -36,7 +36,8 @@ def checked_cube(cube: Any, mask: Any = None) -> tuple[Any, Any]:
         )
     if cube.dtype.kind not in "iuf":
         raise ValueError(f"the cube holds {cube.dtype}, expected integers or real floats; convert it first")
-    valid = _full_mask(xp, mask, cube.shape)
+    valid = None if mask is None else full_mask(xp.asarray(mask), cube.shape)
+    valid = None if valid is None or valid.all() else valid
     cube = cube.astype(xp.float32, copy=False)
     _check_finite(xp, cube, valid)
     if valid is None:
@@ -44,10 +45,14 @@ def checked_cube(cube: Any, mask: Any = None) -> tuple[Any, Any]:
     return xp.where(valid, cube, xp.float32(0)), valid
 
 
-def _full_mask(xp: Any, mask: Any, shape: tuple[int, ...]) -> Any:
-    if mask is None:
-        return None
-    mask = xp.asarray(mask)
+def full_mask(mask: Any, shape: tuple[int, ...]) -> Any:
+    """A (y, x), (band,) or (y, x, band) mask as (y, x, band), without a copy.
+
+    Raises
+    ------
+    ValueError
+        If it holds no booleans, fits no axis of the cube, or calls nothing valid.
+    """
     if mask.dtype != bool:
         raise ValueError(f"the mask holds {mask.dtype}, expected booleans (True = valid); pass mask.astype(bool)")
     shapes = {shape[:2]: (..., None), shape[2:]: (None, None, slice(None)), tuple(shape): (...,)}
@@ -56,11 +61,9 @@ def _full_mask(xp: Any, mask: Any, shape: tuple[int, ...]) -> Any:
             f"the mask has shape {mask.shape}, expected {shape[:2]} (pixels), {shape[2:]} (bands) or {tuple(shape)}; "
             "reshape it to match the cube"
         )
-    if mask.all():
-        return None
     if not mask.any():
         raise ValueError("the mask calls no sample valid, expected True somewhere; True means valid, so invert it?")
-    return xp.broadcast_to(mask[shapes[mask.shape]], shape)
+    return namespace(mask).broadcast_to(mask[shapes[mask.shape]], shape)
 
 
 def _check_finite(xp: Any, cube: Any, valid: Any) -> None:

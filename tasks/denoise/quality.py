@@ -87,3 +87,14 @@ def rare_signals(residual: Any, sigma: Any, limit: float = 6.0) -> Any:
     n_band = max(int(used.sum()), 1)
     energy = ((residual[..., used] / sigma[used]) ** 2).mean(-1)
     return energy > 1 + limit * np.sqrt(2 / n_band)
+
+
+def with_rare(clean: Any, cube: Any, valid: Any, sigma: Any) -> tuple[Any, Any]:
+    """``clean`` where rare pixels have their valid samples as in ``cube``, and which pixels those are (y, x)."""
+    xp = namespace(clean)
+    residual = cube - clean
+    if valid is not None:
+        residual = xp.where(valid, residual, xp.float32(0))
+    rare = rare_signals(residual, sigma)
+    back = rare[..., None] if valid is None else rare[..., None] & valid
+    return xp.where(back, cube, clean), rare

@@ -1,8 +1,11 @@
 """The stages of denoising: three passes over tiles, as `tasks.denoise.streaming` lays them out."""
 
+# Longer than 300 lines: every stage and its step stand here, because only this file may import both storage and Prefect.
+
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import add
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,14 @@ from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis, diagnose
+from tasks.denoise.bands import named_bands
 from tasks.denoise.blocks import read_block, read_values
-from tasks.denoise.checks import usable_bands
+from tasks.denoise.checks import full_mask, usable_bands
 from tasks.denoise.figures import residual_sums
 from tasks.denoise.methods import method as find_method
 from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
 from tasks.denoise.outliers import repair
+from tasks.denoise.quality import with_rare
 from tasks.denoise.quicklook import Look, draw
 from tasks.denoise.robust import RobustModel, fit_robust, mend
 from tasks.denoise.sample import sample_lines
@@ -29,15 +34,58 @@ from tasks.denoise.streaming import ScoreMethod
 from tasks.stage import StageReport, run_stage
 
 
+@dataclass(frozen=True)
+class Rare:
+    """What rare pixels get back: ``cube``, the mended one, or None for the noisy one; ``sigma`` of its bands."""
+
+    cube: Product | None
+    sigma: np.ndarray
+
+
 @task
-def choose_bands(noisy: Product) -> np.ndarray:
-    """The bands to use: not called bad by the file, and valid at most pixels."""
+def combine_masks(noisy: Product, given: Product | Path, mask: Product) -> Product:
+    """``noisy`` with a person's mask (y, x), (band,) or (y, x, band), True = valid, beside its own."""
+    full_mask(given_mask(given), noisy.shape)  # one sentence here, not one per tile
+    run_stage(mask_tile, _plan(mask, mask.grid), noisy, given, mask)
+    return layouts.MaskedCube(noisy.uri, noisy.variable, mask)
+
+
+def mask_tile(tile: Tile, noisy: Product, given: Product | Path, mask: Product) -> dict:
+    """Both masks of one tile."""
+    region = (*tile.core, slice(0, noisy.shape[2]))
+    valid = np.array(full_mask(given_mask(given), noisy.shape)[region])
+    if "valid" in noisy:
+        valid &= noisy["valid"].read(region)
+    mask.write(region, valid)
+    return {"valid": int(valid.sum())}
+
+
+def given_mask(given: Product | Path) -> np.ndarray:
+    """The mask in a product (its ``valid``), or in a NumPy file, of which only what is used is read."""
+    if isinstance(given, Product):
+        if "valid" not in given:
+            raise ValueError(f"{given.uri} holds no array called valid, expected a mask; give a cube or a .npy file")
+        return given["valid"].read()
+    try:
+        return np.load(given, mmap_mode="r")
+    except ValueError as error:
+        raise ValueError(f"{given} is no array of NumPy, expected a .npy file of booleans; np.save the mask") from error
+
+
+@task
+def choose_bands(noisy: Product, named: str | None = None) -> np.ndarray:
+    """The bands to use: named (or all), not called bad by the file, and valid at most pixels."""
     bands = np.ones(noisy.shape[2], bool)
+    if named is not None:
+        in_nm = "band" in noisy and noisy["band"].attrs.get("units") == "nm"
+        bands &= named_bands(named, len(bands), noisy["band"].read() if in_nm else None)
     if "bad_bands" in noisy:
         bands &= ~noisy["bad_bands"].read().astype(bool)
     if "valid" in noisy:
         report = run_stage(count_valid, tiles(noisy.shape[:2], noisy.grid[:2]), noisy)
         bands &= usable_bands(np.sum(report.records, axis=0))
+    if not bands.any():
+        raise ValueError("no band is left to use, expected at least one; check the mask, the bands and the bad bands")
     return bands
 
 
@@ -223,15 +271,17 @@ def look_again(
 
 @task
 def restore(
-    noisy: Product, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any
-) -> dict[str, np.ndarray]:
-    """Pass 3: write every tile of ``clean``; tell what was removed from each band."""
+    noisy: Product, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any,
+    rare: Rare | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Pass 3: write every tile of ``clean``; tell what was removed from each band, and how much was given back."""
     wide = _plan(clean, clean.grid, method.halo(scene))
-    report = run_stage(restore_tile, wide, noisy, scores, clean, scene, method, plan)
+    report = run_stage(restore_tile, wide, noisy, scores, clean, scene, method, plan, rare)
     totals = {key: np.sum([r[key] for r in report.records], axis=0) for key in ("count", "total", "square", "lag")}
     count = np.maximum(totals["count"], 1)
     spread = np.sqrt(totals["square"] / count)
-    return {
+    given_back = {"kept_fraction": sum(r["kept"] for r in report.records) / np.prod(scene.shape)} if rare else {}
+    return given_back | {
         "residual_mean": totals["total"] / count,
         "residual_rms": spread,
         "residual_correlation": totals["lag"] / np.maximum(totals["square"], 1e-30),
@@ -239,8 +289,9 @@ def restore(
 
 
 def restore_tile(
-    tile: Tile, noisy: Product, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any
-) -> dict:
+    tile: Tile, noisy: Product, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any,
+    rare: Rare | None = None,
+) -> dict:  # fmt: skip
     """Denoise the core of one tile; return sums over what was removed from it.
 
     Safe to repeat: a second run rewrites the same region with the same values.
@@ -250,11 +301,16 @@ def restore_tile(
     block, valid = read_block(noisy, tile.core)
     if not scene.used.all():
         values[..., ~scene.used] = np.nan_to_num(read_values(noisy, tile.core)[..., ~scene.used])
+    kept = 0
+    if rare is not None:
+        source = block if rare.cube is None else np.nan_to_num(read_values(rare.cube, tile.core))
+        values, found = with_rare(values, source, valid, rare.sigma)
+        kept = int(found.sum())
     region = (*tile.core, slice(0, values.shape[2]))
     marks = np.ones(values.shape, bool) if valid is None else valid
     clean.write(region, values)
     clean["valid"].write(region, marks)
-    return residual_sums(block - values, marks)
+    return residual_sums(block - values, marks) | {"kept": kept}
 
 
 def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:

@@ -37,15 +37,15 @@ def raw_cube(uri, cube=CUBE, mask=MASK, scale=1.0):
     return product
 
 
-def run_steps(folder, product, edge, method=PLAIN):
+def run_steps(folder, product, edge, method=PLAIN, bands=None, keep_rare=False):
     """What the flow does, without Prefect and without a database."""
 
     def make(name, layout):
         return create(str(folder / f"{name}_{edge}.zarr"), layout)
 
-    bands = steps.choose_bands.fn(product)
+    bands = steps.choose_bands.fn(product, bands)
     robust, _ = steps.look.fn(product, bands)
-    cube = product
+    cube, rare = product, steps.Rare(None, robust.sigma) if keep_rare else None
     if method.robust:
         cube, outliers = make("mended", layouts.mended(product)), make("outliers", layouts.outliers(product))
         steps.mend_scene.fn(product, cube, outliers, robust)
@@ -53,7 +53,7 @@ def run_steps(folder, product, edge, method=PLAIN):
     scores, model, plan = steps.look_again(make, product, bands, robust, method, edge, solved)
     expected = method.expected_error(model, plan)
     clean = make("clean", layouts.clean_cube(product, edge, model.sigma, expected))
-    removed = steps.restore.fn(product, scores, clean, model, method, plan)
+    removed = steps.restore.fn(product, scores, clean, model, method, plan, rare)
     return clean, model, expected, removed
 
 

@@ -16,14 +16,21 @@ def cube(tmp_path):
 
 
 def test_a_file_becomes_a_clean_cube(home, prefect_server, cube):
-    params = DenoiseParams(source=str(cube), method="hyres", tile=16)
+    mask = np.ones((40, 33), bool)
+    mask[:3] = False
+    np.save(cube.parent / "mask.npy", mask)
+    params = DenoiseParams(
+        source=str(cube), method="hyres", tile=16, bands="0-8", mask=str(cube.parent / "mask.npy"), keep_rare=True
+    )
     summary = denoise(params)
 
     assert summary.status == "completed"
     assert [p.kind for p in summary.products] == ["clean_cube", "picture"]
     clean = Product(summary.first("clean_cube").uri)
     assert clean.shape == (40, 33, 10) and np.isfinite(clean.read()).all()
-    assert summary.metrics["gain_db"] > 6
+    assert not clean["valid"].read()[:3].any() and clean["valid"].read()[3:].all()
+    assert np.array_equal(clean.read()[3:, :, 9], np.load(cube)[3:, :, 9])
+    assert summary.metrics["gain_db"] > 6 and summary.metrics["kept_fraction"] < 0.1
     assert len(summary.metrics["noise_sigma"]) == 10
 
     again = denoise(params)
@@ -33,6 +40,12 @@ def test_a_file_becomes_a_clean_cube(home, prefect_server, cube):
 def test_an_unknown_method_is_refused_in_the_form():
     with pytest.raises(ValueError, match="hyres"):
         DenoiseParams(source="x.npy", method="hires")
+
+
+def test_bands_that_cannot_be_read_are_refused_in_the_form():
+    with pytest.raises(ValueError, match="names no band"):
+        DenoiseParams(source="x.npy", bands="red")
+    assert DenoiseParams(source="x.npy", bands=5).bands == "5"
 
 
 def test_the_form_offers_every_method():
