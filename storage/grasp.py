@@ -155,11 +155,13 @@ def _table(source: Any) -> Any:
         "leftover",
         "gap",
         "demerit",
+        "tries",
         "judged",
         "success",
         "penetration",
         "self_penetration",
         "contact_number",
+        "contact_distance",
         "q1",
     ):
         columns[name] = source[name].read()
