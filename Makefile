@@ -28,14 +28,13 @@ check: .venv/.test
 	$(BIN)/lint-imports
 
 bench: .venv/.test
-	for file in benchmarks/[a-z]*.py; do [ $$file = benchmarks/gpu.py ] || $(BIN)/python $$file || exit 1; done
+	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
 faults: .venv/.test
 	$(BIN)/python -m pytest -q -m "faults_long"
 
 gpu: .venv/.test
 	$(BIN)/python -m pytest -q -m gpu
-	$(BIN)/python benchmarks/gpu.py
 
 lock: .venv/.uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

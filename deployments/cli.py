@@ -88,7 +88,7 @@ def flows(
 def up(
     port: Annotated[int, typer.Option(help="port of the Prefect UI and API on this machine")] = 4200,
 ) -> None:
-    """Start everything on this machine: Prefect server, worker, deployments. Ctrl-C ends it all."""
+    """Start everything on this machine: Prefect server, worker, deployments, results explorer. Ctrl-C ends it all."""
     from flows._settings import apply_prefect_environment
 
     apply_prefect_environment()
@@ -167,7 +167,7 @@ def main() -> None:
         _say(str(error), as_json, code=1)
     except KeyboardInterrupt:
         _say("cancelled", as_json, code=1)
-    except Exception as error:  # noqa: BLE001 - not foreseen: say so, and how to see more
+    except Exception as error:  # not foreseen: say so, and how to see more
         if os.environ.get("NIGHTLOOM_DEBUG"):
             raise
         _say(f"unexpected {type(error).__name__}: {error}; --debug before the command shows where", as_json, code=1)

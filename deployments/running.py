@@ -63,7 +63,7 @@ def run(flow: str, params: Parameters) -> RunSummary:
     from flows._sources import already_done
 
     _quieten()
-    done = already_done(flow, params) if flow != "nightly" else None
+    done = already_done(flow, params)
     if done is not None:
         return done
     log.info("%s: starting, the first tile follows in a few seconds", flow)

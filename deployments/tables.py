@@ -12,20 +12,23 @@ import typer
 from typer.core import TyperGroup
 
 Where = Annotated[
-    str | None, typer.Option("--where", help="e.g. \"metric.psnr_db > 30 and flow = 'denoise'\"", show_default=False)
+    str | None, typer.Option("--where", help="e.g. \"metric.gain_db > 5 and flow = 'denoise'\"", show_default=False)
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="how many rows at most")]
 Csv = Annotated[bool, typer.Option("--csv", help="answer as comma-separated values")]
 Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
+Lineage = Annotated[
+    str, typer.Argument(metavar="PRODUCT|RUN", help="id or URI of a product, or id of a run", show_default=False)
+]
 Row = dict[str, Any]
 
 
-def show_rows(rows: Sequence[Row], as_json: bool, as_csv: bool = False) -> None:
-    """Print rows that share their keys."""
+def show_rows(rows: Sequence[Row], as_json: bool, as_csv: bool = False, columns: Sequence[str] = ()) -> None:
+    """Print rows that share their keys; ``columns`` names them for a CSV without rows."""
     if as_json:
         print(json.dumps(list(rows), default=str))
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [], extrasaction="ignore")
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
     elif not rows:
@@ -91,7 +94,7 @@ def _runs() -> typer.Typer:
         from storage import query
 
         rows = query.runs(where, limit=limit)
-        show_rows(rows if as_json else [_run_line(row) for row in rows], as_json, as_csv)
+        show_rows(rows if as_json else [_run_line(row) for row in rows], as_json, as_csv, RUN_COLUMNS)
 
     @group.command("show")
     def show(run: str, as_json: Json = False) -> None:
@@ -108,11 +111,11 @@ def _runs() -> typer.Typer:
         show_rows(query.compare_runs(first, second), as_json)
 
     @group.command("lineage")
-    def lineage(product: str, as_json: Json = False) -> None:
-        """List which product was made from which, around one product."""
+    def lineage(of: Lineage, as_csv: Csv = False, as_json: Json = False) -> None:
+        """List which product was made from which, around one product or the products of one run."""
         from storage import query
 
-        show_rows([{"from": parent, "to": child} for parent, child in query.lineage(product)], as_json)
+        show_rows(query.lineage_lines(of), as_json, as_csv, ("from", "to"))
 
     return group
 
@@ -127,7 +130,7 @@ def _products() -> typer.Typer:
 
         rows = query.products(where, limit=limit)
         shown = ("id", "kind", "name", "shape", "bytes", "published", "uri")
-        show_rows(rows if as_json else [{k: row[k] for k in shown} for row in rows], as_json, as_csv)
+        show_rows(rows if as_json else [{k: row[k] for k in shown} for row in rows], as_json, as_csv, shown)
 
     @group.command("show")
     def show(product: str, as_json: Json = False) -> None:
@@ -175,7 +178,12 @@ def _listing(listing: Any) -> typer.Typer:
 
         order = listing.row.__table__.columns[listing.order].desc()
         rows = query.table(listing.row, where, order=order, limit=limit)
-        show_rows(rows if as_json else [{k: row[k] for k in listing.columns} for row in rows], as_json, as_csv)
+        show_rows(
+            rows if as_json else [{k: row[k] for k in listing.columns} for row in rows],
+            as_json,
+            as_csv,
+            listing.columns,
+        )
 
     for name, command in listing.commands.items():
         group.command(name)(_printing(command))
@@ -200,6 +208,9 @@ def _printing(command: Callable[..., Any]) -> Callable[..., None]:
     printed.__annotations__ = {name: p.annotation for name, p in printed.__signature__.parameters.items()}
     printed.__doc__ = command.__doc__
     return printed
+
+
+RUN_COLUMNS = ("run", "flow", "status", "started", "seconds", "products", "measured")
 
 
 def _run_line(row: Row) -> Row:

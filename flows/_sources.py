@@ -49,5 +49,7 @@ def _first(summary: RunSummary, kind: str, source: str) -> str:
 def _of_kind(uri: str, found: str, kind: str, source: str) -> str:
     # What is clean may be cleaned again: a restored cube is read like a raw one.
     if found != kind and (found, kind) != ("clean_cube", "raw_cube"):
-        raise BadInputError(f"{source} is of kind {found}, a {kind} was expected; choose another with `nightloom products ls`")
+        raise BadInputError(
+            f"{source} is of kind {found}, a {kind} was expected; choose another with `nightloom products ls`"
+        )
     return uri

@@ -25,7 +25,7 @@ class DatasetParams(Parameters):
     )
     where: str = Field(
         "",
-        description="take products of runs that meet this, e.g. metric.psnr_db > 30 and flow = 'denoise'; empty takes all",
+        description="take products of runs that meet this, e.g. metric.gain_db > 5 and flow = 'denoise'; empty takes all",
     )
     name: str = Field(
         "", max_length=64, pattern=r"^[A-Za-z0-9_.-]*$", description="name of the dataset; empty: its kind"

@@ -81,6 +81,19 @@ def sample(folder: Path) -> list[str]:
     return [f"{target}: AVIRIS scene Indian Pines, 145 x 145 pixels, 200 bands"]
 
 
+def plan(params: IngestParams) -> dict[str, Any]:
+    """Tiles, bytes and memory of the copy, from the file's header alone."""
+    from flows._plan import tiled
+    from storage import ingest as layouts
+    from tasks.ingest import open_source
+
+    source = open_source(params.source, params.variable)
+    header = source.corrected(params.axes, params.scale, params.offset, params.nodata).header
+    described = getattr(layouts, header.kind)(header, params.tile, source_format=header.format)
+    cube = described.variables[described.main]
+    return {"kind": header.kind, **tiled(cube.shape, cube.cell, header.dtype.itemsize)}
+
+
 @flow(name="ingest")
 def ingest(params: IngestParams) -> RunSummary:
     """Copy a cube from a file into the store, with wavelengths in nm, units, place and a mask of what can be trusted."""

@@ -62,6 +62,28 @@ def _packages() -> dict[str, str]:
     return dict(folder.stem.rsplit("-", 1) for folder in reversed(folders) if "-" in folder.stem)
 
 
+@cache
+def devices() -> list[str]:
+    """What this machine computes on: its processor and cores, and its GPUs by name."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [f"{cores} cores {platform.processor() or platform.machine()}", *_gpus()]
+
+
+def _gpus() -> list[str]:
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+        return [
+            str(pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)))
+            for i in range(pynvml.nvmlDeviceGetCount())
+        ]
+    except pynvml.NVMLError:  # no driver here
+        return []
+
+
 @dataclass(frozen=True)
 class Process:
     """A process that can be told from every other, also after a reboot or when its number is used again."""

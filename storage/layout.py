@@ -5,7 +5,7 @@ keep both a spectrum and a band cheap to read.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal
 
@@ -51,10 +51,6 @@ class Layout:
     def main(self) -> str:
         """Name of the main variable."""
         return next(iter(self.variables))
-
-    def with_attrs(self, **attrs: Any) -> "Layout":
-        """The same layout with more attributes on the group."""
-        return replace(self, attrs={**self.attrs, **attrs})
 
 
 def variable(

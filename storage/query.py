@@ -211,3 +211,17 @@ def _facts(shown: dict[str, Any]) -> dict[str, Any]:
     facts |= {f"params.{name}": value for name, value in shown["params"].items()}
     facts |= {f"input.{i['role']}": i["digest"] for i in shown["inputs"]}
     return facts | {f"metric.{name}": value for name, value in shown["metrics"].items() if not isinstance(value, list)}
+
+
+def lineage_lines(name: str) -> list[dict[str, str]]:
+    """Lineage around a product, or around each product of a run, with kinds and addresses for people to read."""
+    from storage.sources import product_row
+
+    starts = [name] if product_row(name) else [p["id"] for p in run(name)["products"]]
+    edges = sorted({edge for start in starts for edge in lineage(start)})
+    return [{"from": _named(parent), "to": _named(child)} for parent, child in edges]
+
+
+def _named(product_id: str) -> str:
+    found = product(product_id)
+    return f"{found['kind']} {product_id} {found['uri']}"

@@ -13,7 +13,7 @@ from storage.areas import Area
 from storage.database import now, patiently, session
 from storage.digest import digest_json
 from storage.errors import BadInputError, DatabaseError, NightloomError
-from storage.identity import code, environment, flow_run_id, this_process, through_server
+from storage.identity import code, devices, environment, flow_run_id, this_process, through_server
 from storage.layout import Layout
 from storage.ledger import Ledger
 from storage.parameters import Parameters
@@ -139,7 +139,7 @@ class RecordedRun:
             code_version=code().version,
             environment_id=environment()["id"],
             host=this_process().host,
-            devices=[],
+            devices=devices(),
             flow_run_id=flow_run_id(),
             trigger="server" if through_server() else "command",
             parent_id=self.parent.id if self.parent else None,

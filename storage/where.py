@@ -1,6 +1,6 @@
 """The `--where` language: comparisons joined by and, or, not, turned into a parameterised SQL condition.
 
-    metric.psnr_db > 30 and flow = 'denoise'
+    metric.gain_db > 5 and flow = 'denoise'
     params.tile >= 256 or not status = "completed"
     name like 'clean%'
 
@@ -105,7 +105,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
         match = TOKEN.match(text, place)
         if match is None:
             raise BadInputError(
-                f"--where cannot be read at {text[place:].strip()[:20]!r}; write e.g. \"metric.psnr_db > 30 and flow = 'denoise'\""
+                f"--where cannot be read at {text[place:].strip()[:20]!r}; write e.g. \"metric.gain_db > 5 and flow = 'denoise'\""
             )
         kind = match.lastgroup or ""
         yield kind, match.group(kind), match.start(kind)

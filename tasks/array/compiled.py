@@ -27,6 +27,3 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 jit = numba.njit(cache=True, nogil=True)
 """Serial machine code that releases the GIL: tiles run side by side, one thread each."""
-
-parallel_jit = numba.njit(cache=True, nogil=True, parallel=True)
-"""Machine code over all of a worker's threads, for kernels a person calls directly."""

@@ -105,5 +105,4 @@ def test_unwritable_home_is_one_sentence(nightloom):
 
 
 def test_csv_has_a_header(nightloom):
-    nightloom("migrate")
-    assert nightloom("products", "ls", "--csv").returncode == 0
+    assert nightloom("products", "ls", "--csv").stdout.startswith("id,kind,name,")
