@@ -57,7 +57,9 @@ class OnCluster:
 
     def _measure(self) -> None:
         """How many tiles may be in flight, and what they ask of a worker; workers of a queued cluster come and go."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        known = self.client.scheduler_info(n_workers=-1)
+        self._refuse_lost("workers" in known)
+        workers = known["workers"].values()
         threads = sum(worker["nthreads"] for worker in workers) or 1
         self.room = threads + max(2, threads // 2)
         # A cluster that someone else started may not declare it; its tiles would wait for ever.
@@ -79,9 +81,19 @@ class OnCluster:
 
     def submit(self, attempt: Attempt) -> None:
         """Send one attempt to a worker."""
+        self._refuse_lost(self.client.status not in ("closing", "closed"))
         future = self.client.submit(self.function, attempt, *self.args, pure=False, resources=self.demand)
         self.flying[future] = attempt
         self.arrivals.add(future)
+
+    @staticmethod
+    def _refuse_lost(there: bool) -> None:
+        """Dask's client waits for a scheduler that is restarted; once it has given up, no tile will ever come back."""
+        if not there:
+            raise ConnectionError(
+                "the Dask scheduler was lost and did not come back; start it and then the same command again, "
+                "which does only the tiles that are missing"
+            )
 
     def next(self) -> Result:
         """The next result, in the order in which they come."""

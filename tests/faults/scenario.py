@@ -6,12 +6,13 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from storage import areas, lease, ledger, runs, stores
+from storage import areas, database, lease, ledger, runs, stores
 from storage.identity import Code
 from storage.layout import Layout, variable
 from storage.parameters import Parameters
@@ -87,6 +88,8 @@ class Work:
     cluster: str | None = None
     force: bool = False
     step: str = "fill"
+    patience: str = ""  # how long to wait for a scheduler that does not answer; empty: as usual
+    clock: float = 0.0  # how wrong this machine's clock is [s]
     environment: dict[str, str] = field(default_factory=dict)
 
     def enter(self) -> None:
@@ -96,6 +99,8 @@ class Work:
         if self.boot_id:
             os.environ["NIGHTLOOM_BOOT_ID"] = self.boot_id
         os.environ.update(self.environment)
+        if self.clock:
+            set_clock(self.clock)
         # A process that hangs says where, and ends.
         faulthandler.dump_traceback_later(LONGEST, exit=True, file=sys.__stderr__)
         # The sources may be edited while the tests run; a resumed run must be of the same code.
@@ -108,14 +113,24 @@ class Work:
             self.death.arrange()
         params = NightParams(n=self.n, delay=self.delay, name=self.name, force=self.force)
         if self.cluster:
-            from flows._cluster import cluster
+            from flows._cluster import DASK, cluster
 
+            if self.patience:
+                DASK["distributed.comm.timeouts.connect"] = self.patience
             with cluster(self.cluster):
                 summary = night(params, STEPS[self.step])
         else:
             summary = night(params, STEPS[self.step])
         faulthandler.cancel_dump_traceback_later()
         Path(self.home, f"summary-{os.getpid()}.json").write_text(summary.model_dump_json())
+
+
+def set_clock(seconds: float) -> None:
+    """Let every module of this process see a clock that is wrong by ``seconds``."""
+    right, seconds_right = database.now, time.time
+    for module in [m for m in list(sys.modules.values()) if getattr(m, "now", None) is right]:
+        module.now = lambda: right() + timedelta(seconds=seconds)
+    time.time = lambda: seconds_right() + seconds
 
 
 def night(params: NightParams, step: Any) -> RunSummary:

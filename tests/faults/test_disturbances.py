@@ -1,0 +1,232 @@
+"""Disturbances of a night that kill no process: the disk, the database's server, the scheduler, the clock.
+
+After each, the same command ends the work, and the bytes are those of a calm night.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from storage.publish import verify
+from tests.faults.scenario import Death
+from tests.faults.test_kill import wait_for
+
+
+def again(night, undisturbed, expected, **described):
+    """The same command once more, to the end."""
+    assert night.run(**described) == 0
+    settled(night, undisturbed, expected)
+
+
+def settled(night, undisturbed, expected):
+    assert night.statuses() == expected
+    assert night.content() == undisturbed(5)[0]
+    assert verify(night.uri) == []
+    assert night.leftovers() == []
+
+
+def mount(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["mount", *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture
+def small_disk(local_night):
+    """A file system of its own under the store, with room for about half of the run."""
+    store = local_night.home / "store"
+    store.mkdir()
+    if shutil.which("mount") is None:
+        pytest.skip("this machine has no mount command to make a small disk with")
+    made = mount("-t", "tmpfs", "-o", "size=200k", "tmpfs", str(store))
+    if made.returncode:
+        pytest.skip(f"a small disk needs the right to mount one ({made.stderr.strip()}); run this as root")
+    yield store
+    subprocess.run(["umount", "--lazy", str(store)], check=True)
+
+
+def change(disk: Path, options: str) -> None:
+    """Mount again with other options; refused for the moments in which a file is open."""
+    wait_for(lambda: mount("-o", f"remount,{options}", str(disk)).returncode == 0)
+
+
+def test_a_disk_that_fills_up_and_is_given_room(local_night, undisturbed, small_disk):
+    assert local_night.run() == 1
+    assert local_night.statuses() == ["failed"]
+    assert "No space left on device; free space" in error_of(local_night)
+    done = len(local_night.computed())
+    assert 0 < done < 25
+    change(small_disk, "size=64m")
+    again(local_night, undisturbed, ["failed", "completed"])
+    assert len(local_night.computed()) == 25
+
+
+def test_a_store_that_becomes_read_only_and_is_writable_again(local_night, undisturbed, small_disk):
+    change(small_disk, "size=64m")
+    process = local_night.start(delay=0.03)
+    wait_for(lambda: len(local_night.computed()) > 3)
+    change(small_disk, "ro")
+    process.join(60)
+    assert process.exitcode == 1
+    assert local_night.statuses() == ["failed"]
+    assert "Read-only file system" in error_of(local_night)
+    change(small_disk, "rw")
+    again(local_night, undisturbed, ["failed", "completed"], delay=0.03)
+    assert len(local_night.computed()) <= 26
+
+
+def error_of(night) -> str:
+    from storage import query
+
+    return query.run(query.runs("status = 'failed'")[0]["run"])["error"]
+
+
+class Server:
+    """A PostgreSQL server of this test's own, to be stopped as one likes."""
+
+    def __init__(self, programs: Path, folder: Path):
+        self.programs, self.folder, self.port = programs, folder, free_port()
+        self.user = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--pgdata", str(folder / "data"))
+
+    def control(self, *arguments: str) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", *arguments, "-w", "-D", str(self.folder / "data"), "-o", options, "-l", log)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self.programs / program), *arguments]
+        subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL, **self.user)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server():
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    on_path = shutil.which("initdb")
+    if not (found or on_path):
+        pytest.skip("PostgreSQL's initdb is not installed here; a server of the test's own needs it")
+    with tempfile.TemporaryDirectory(prefix="nightloom-pg-") as folder:
+        if os.getuid() == 0:  # the server refuses to run as root
+            try:
+                shutil.chown(folder, "postgres", "postgres")
+            except LookupError:
+                pytest.skip("PostgreSQL does not run as root, and there is no user called postgres")
+        made = Server((found[-1] if found else Path(on_path)).parent, Path(folder))
+        made.control("start")
+        yield made
+        made.control("stop", "-m", "immediate")
+
+
+@pytest.fixture
+def served_night(local_night, server, monkeypatch):
+    """A night on that server."""
+    import psycopg
+
+    from storage import database
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("drop schema public cascade")
+        connection.execute("create schema public")
+    database.migrate(server.url)
+    monkeypatch.setenv("NIGHTLOOM_DATABASE_URL", server.url)
+    local_night.database_url = server.url
+    return local_night
+
+
+def test_a_database_server_that_is_restarted_in_mid_run(served_night, undisturbed, server):
+    process = served_night.start(delay=0.05)
+    wait_for(lambda: len(served_night.computed()) > 3)
+    server.control("stop", "-m", "immediate")  # as a power cut would
+    time.sleep(1.5)
+    server.control("start")
+    process.join(60)
+    assert process.exitcode == 0
+    settled(served_night, undisturbed, ["completed"])
+    assert len(served_night.computed()) == 25
+
+
+def test_connections_that_are_cut_again_and_again(served_night, undisturbed, server):
+    import psycopg
+
+    process = served_night.start(delay=0.03)
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        while process.is_alive():
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+                " and pid <> pg_backend_pid()"
+            )
+            process.join(0.3)
+    assert process.exitcode == 0
+    settled(served_night, undisturbed, ["completed"])
+    assert len(served_night.computed()) == 25
+
+
+def test_a_driver_killed_while_the_database_is_away(served_night, undisturbed, server):
+    process = served_night.start(delay=0.03)
+    wait_for(lambda: len(served_night.computed()) > 3)
+    server.control("stop", "-m", "immediate")
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(30)
+    server.control("start")
+    again(served_night, undisturbed, ["interrupted", "completed"], delay=0.03)
+    assert len(served_night.computed()) <= 26
+
+
+@contextmanager
+def lab_cluster(folder: Path):
+    """A scheduler and a worker as a lab starts them, in processes of their own; yields address and scheduler."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    local = ["--local-directory", str(folder)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": Path(__file__).parents[2]}
+    dask = [sys.executable, "-m", "dask"]
+    port = address.rsplit(":", 1)[1]
+    scheduler = subprocess.Popen([*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **quiet)
+    options = ["--no-nanny", "--nthreads", "1", "--resources", "GPU=1", "--no-dashboard", "--death-timeout", "5"]
+    worker = subprocess.Popen([*dask, "worker", address, *options, *local], **quiet)
+    try:
+        yield address, scheduler
+    finally:
+        for process in (worker, scheduler):
+            process.kill()
+            process.wait()
+
+
+def test_a_scheduler_killed_in_mid_run(local_night, undisturbed, tmp_path):
+    with lab_cluster(tmp_path / "first") as (address, scheduler):
+        process = local_night.start(cluster=address, delay=0.05, patience="8s")
+        wait_for(lambda: len(local_night.computed()) > 3, 60)
+        scheduler.kill()
+        process.join(60)
+        assert process.exitcode == 1
+    assert local_night.statuses() == ["failed"]
+    assert "the Dask scheduler was lost" in error_of(local_night)
+    done = len(local_night.computed())
+    with lab_cluster(tmp_path / "second") as (address, _):
+        again(local_night, undisturbed, ["failed", "completed"], cluster=address, delay=0.05)
+    assert done > 3
+    assert len(local_night.computed()) <= 25 + 4
+
+
+def test_a_clock_set_back_between_a_death_and_the_next_try(local_night, undisturbed):
+    assert local_night.run(death=Death("written", call=25 + 4)) == 9
+    assert local_night.run(clock=-7200.0) == 0
+    assert sorted(local_night.statuses()) == ["completed", "interrupted"]
+    assert local_night.content() == undisturbed(5)[0]
+    assert len(local_night.computed()) == 25
+    assert local_night.run() == 0  # the clock is right again: the work is still known as done
+    assert len(local_night.computed()) == 25
+    assert local_night.leftovers() == []
