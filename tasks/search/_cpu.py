@@ -15,6 +15,9 @@ from tasks.search._formulas import CELL, CLIP, LANES, QUANTUM, SUB_BLOCK
 from tasks.search._formulas import median_of_five as _median_of_five
 
 CELLS_PER_BLOCK = 8
+NARROW, CELLS_PER_SPAN = 4, 64
+"""Up to this many pixels (a single beam) would leave most lanes idle: there, neighbouring times are the lanes."""
+
 PARTS = 8
 median_of_five = jit(_median_of_five)
 
@@ -65,8 +68,21 @@ def detect(
     shape = (norm.shape[2] // CELL, y.shape[2])
     best, code = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
     active, sizes = _active_cells(norm), _box_sizes(steps)
-    _shared(_detect, y, delays, order, n_whole, steps, sizes, norm, active, first, best, code)
+    if y.shape[2] > NARROW:
+        _shared(_detect, y, delays, order, n_whole, steps, sizes, norm, active, first, best, code)
+    else:
+        series = _series(y, first, int(norm.shape[2] + sizes.max() + delays.max() // 2 + 1))
+        _shared(_detect_series, series, delays, order, n_whole, steps, sizes, norm, active, best, code)
     return best, code
+
+
+def _series(y: np.ndarray, first: int, n_row: int) -> np.ndarray:
+    """``y`` as (pixel, channel, time) from sample ``first`` on, zero outside the data."""
+    out = np.zeros((y.shape[2], y.shape[1], n_row), np.float32)
+    start, stop = max(0, -first), min(n_row, len(y) - first)
+    if start < stop:
+        out[:, :, start:stop] = y[first + start : first + stop].transpose(2, 1, 0)
+    return out
 
 
 def _active_cells(norm: np.ndarray) -> np.ndarray:
@@ -129,6 +145,79 @@ def _detect(
             for lane in range(width):
                 best[cell0 + i, p0 + lane] = top[i, lane]
                 code[cell0 + i, p0 + lane] = tag[i, lane]
+
+
+@jit
+def _detect_series(
+    series: np.ndarray,
+    delays: np.ndarray,
+    order: np.ndarray,
+    n_whole: np.ndarray,
+    steps: np.ndarray,
+    sizes: np.ndarray,
+    norm: np.ndarray,
+    active: np.ndarray,
+    best: np.ndarray,
+    code: np.ndarray,
+    worker: int,
+    n_workers: int,
+) -> None:
+    """What `_detect` does, one pixel at a time and with the same additions in the same order."""
+    n_cell, n_width, longest = best.shape[0], norm.shape[1], sizes.max()
+    n_span = (n_cell + CELLS_PER_SPAN - 1) // CELLS_PER_SPAN
+    box = np.zeros((len(steps), CELLS_PER_SPAN * CELL + longest), np.float32)
+    half = np.zeros(box.shape[1] + 1, np.float32)
+    for item in range(worker, series.shape[0] * n_span, n_workers):
+        p, cell0 = item // n_span, item % n_span * CELLS_PER_SPAN
+        for dm in range(delays.shape[0]):
+            low, high = max(active[dm, 0], cell0), min(active[dm, 1], cell0 + CELLS_PER_SPAN)
+            if low >= high:
+                continue
+            n = (high - low) * CELL + longest - 1
+            _add_channels(series[p], delays[dm], order[dm, : n_whole[dm]], low * CELL, box[0, :n])
+            if n_whole[dm] < order.shape[1]:
+                _add_channels(series[p], delays[dm], order[dm, n_whole[dm] :], low * CELL, half[: n + 1])
+                for t in range(n):
+                    box[0, t] += np.float32(0.5) * (half[t] + half[t + 1])
+            for i in range(steps.shape[0]):
+                first, second, shift, trial = steps[i, 0], steps[i, 1], steps[i, 2], steps[i, 3]
+                if i > 0:
+                    m = n + 1 - sizes[i]
+                    row, a, b = box[i, :m], box[first, :m], box[second, shift : shift + m]
+                    for t in range(m):
+                        row[t] = a[t] + b[t]
+                if trial >= 0:
+                    base, scales = (dm * n_width + trial) * CELL, norm[dm, trial]
+                    for cell in range(low, high):
+                        for k in range(CELL):
+                            value = box[i, (cell - low) * CELL + k] * scales[cell * CELL + k]
+                            if value > best[cell, p]:
+                                best[cell, p] = value
+                                code[cell, p] = base + k
+
+
+@jit
+def _add_channels(series: np.ndarray, delay: np.ndarray, channels: np.ndarray, start: int, out: np.ndarray) -> None:
+    fours = channels.size // 4 * 4
+    n = out.size
+    out[:] = 0
+    for i in range(0, fours, 4):
+        c0, c1, c2, c3 = channels[i], channels[i + 1], channels[i + 2], channels[i + 3]
+        t0, t1, t2, t3 = (
+            start + delay[c0] // 2,
+            start + delay[c1] // 2,
+            start + delay[c2] // 2,
+            start + delay[c3] // 2,
+        )
+        a, b = series[c0, t0 : t0 + n], series[c1, t1 : t1 + n]
+        c, d = series[c2, t2 : t2 + n], series[c3, t3 : t3 + n]
+        for t in range(n):
+            out[t] += (a[t] + b[t]) + (c[t] + d[t])
+    for i in range(fours, channels.size):
+        t0 = start + delay[channels[i]] // 2
+        a = series[channels[i], t0 : t0 + n]
+        for t in range(n):
+            out[t] += a[t]
 
 
 @jit
@@ -245,29 +334,43 @@ def normalise(
         for i in range(1, len(steps)):
             for k in range(n_rows - sizes[i] + 1):
                 boxes[i, c, k] = boxes[steps[i, 0], c, k] + boxes[steps[i, 1], c, k + steps[i, 2]]
+    # What a channel adds to a trial depends on the row alone, not on the DM: worked out once per width.
+    n_row = n_start + delays.max() // 2
+    energies, losses = np.zeros((2, n_channel, n_row)), np.zeros((2, n_channel, n_row))
     energy, lost = np.zeros(n_start), np.zeros(n_start)
-    for dm in range(delays.shape[0]):
-        for i in range(len(steps)):
-            if steps[i, 3] < 0:
-                continue
+    for i in range(len(steps)):
+        if steps[i, 3] < 0:
+            continue
+        low, high = max(0, -first - sizes[i] - 1), min(n_row, len(u) - first)  # outside there are no data
+        for c in range(n_channel):
+            for j in range(low, high):
+                total = totals[min(max(0, first + j), len(totals) - 1), c]
+                mean = boxes[i, c, j]
+                between = 0.5 * (mean + boxes[i, c, j + 1])
+                energies[0, c, j] = mean
+                energies[1, c, j] = between - 0.25 * (boxes[0, c, j] + boxes[0, c, j + sizes[i]])
+                losses[0, c, j] = mean * mean / total if total > 0 else 0.0
+                losses[1, c, j] = between * between / total if total > 0 else 0.0
+        for dm in range(delays.shape[0]):
             whole, energy[:], lost[:] = 0.0, 0.0, 0.0
             for c in range(n_channel):
-                whole += typical[c] * (sizes[i] - 0.5 * (delays[dm, c] & 1))
-                for k in range(n_start):
-                    j = k + delays[dm, c] // 2
-                    mean = boxes[i, c, j]
-                    square = mean
-                    if delays[dm, c] & 1:
-                        mean = 0.5 * (mean + boxes[i, c, j + 1])
-                        square = mean - 0.25 * (boxes[0, c, j] + boxes[0, c, j + sizes[i]])
-                    energy[k] += square
-                    total = totals[min(max(0, first + j), len(totals) - 1), c]
-                    if total > 0:
-                        lost[k] += mean * mean / total
+                odd, delay = delays[dm, c] & 1, delays[dm, c] // 2
+                whole += typical[c] * (sizes[i] - 0.5 * odd)
+                start, stop = max(0, low - delay), min(n_start, high - delay)
+                _accumulate(energy, energies[odd, c], start, stop, delay)
+                _accumulate(lost, losses[odd, c], start, stop, delay)
             for k in range(n_start):
                 variance = energy[k] - lost[k]
                 enough = energy[k] >= minimum * whole and variance > 0.1 * energy[k]
                 norm[dm, steps[i, 3], k] = 1 / np.sqrt(variance) if enough else 0.0
+
+
+@jit
+def _accumulate(total: np.ndarray, values: np.ndarray, start: int, stop: int, shift: int) -> None:
+    if start < stop:
+        target, source = total[start:stop], values[start + shift : stop + shift]
+        for k in range(target.size):
+            target[k] += source[k]
 
 
 def survey(x: np.ndarray, valid: np.ndarray, gain: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, ...]:

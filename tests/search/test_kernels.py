@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tasks.array.namespace import native, to_host
+from tasks.search import _cpu
+from tasks.search.find import make_plan
 from tasks.search.hunt import _normalise, condition_block
 from tasks.search.trials import default_widths, plan_levels
 from tests.search.oracle import DT, FREQS, all_trials, best_of_cells
@@ -85,3 +87,20 @@ def test_trials_given_by_hand_are_kept():
     searched = sorted(w * level.factor for level in levels for w in level.widths)
     assert searched == [1, 5, 20, 21, 48]
     assert all(len(level.dms) == 2 for level in levels)
+
+
+@pytest.mark.parametrize("n_pixel", [1, 3])
+def test_a_few_pixels_are_searched_to_the_same_bits_as_many(n_pixel):
+    """Delays longer than the data, masked samples, both parities of half samples."""
+    rng = np.random.default_rng(n_pixel)
+    plan = make_plan((90, 7, 1, 1), np.linspace(1500.0, 1200.0, 7), 1e-2, 7.0, 400.0)
+    level, first = plan.levels[0], -96
+    y = rng.normal(size=(90, 7, 70)).astype(np.float32)
+    norm = rng.random((len(level.dms), len(level.widths), 192)).astype(np.float32)
+    norm[rng.random(norm.shape) < 0.3] = 0
+
+    best, code = _cpu.detect(y, level.delays, level.steps, norm, first)
+    few = _cpu.detect(np.ascontiguousarray(y[:, :, :n_pixel]), level.delays, level.steps, norm, first)
+
+    assert np.array_equal(few[0], best[:, :n_pixel])
+    assert np.array_equal(few[1], code[:, :n_pixel])
