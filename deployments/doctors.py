@@ -44,7 +44,10 @@ def examine_file(path: Path) -> tuple[bool, list[Finding]]:
             told = module.describe(path) if hasattr(module, "describe") else {}
             facts = [{"what": k, "found": v} for k, v in told.items()]
             return bool(told.get("ok", True)), [{"what": "taken by", "found": name}, *facts]
-        if hasattr(module, "describe") and (problem := module.describe(path).get("problem")):
+        told = module.describe(path) if hasattr(module, "describe") else {}
+        if told.get("use"):  # no input of its own, but a part of one: a person's own hand
+            return True, [{"what": "part of", "found": name}, *({"what": k, "found": v} for k, v in told.items())]
+        if problem := told.get("problem"):
             problems.append({"what": name, "found": problem})
     return False, [{"what": "taken by", "found": "no flow: the content is none of the known formats"}, *problems]
 

@@ -1,7 +1,7 @@
 """Synthesise grasps of an object for a robot hand, and let MuJoCo judge them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prefect import flow
 from pydantic import Field
@@ -44,11 +44,26 @@ def accepts(path: Path) -> bool:
     if not path.is_file():
         return False
     if path.suffix.lower() == ".npz":
+        from zipfile import is_zipfile
+
         import numpy as np
 
+        if not is_zipfile(path):
+            return False
         with np.load(path) as z:
             return "n_pieces" in z
     return path.suffix.lower() in MESHES
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What a mesh or a person's own hand (MJCF with its contact sites beside it) is, for `nightloom doctor FILE`."""
+    from tasks.grasp import look
+
+    if accepts(path):
+        return look.describe_object(path)
+    if path.is_file() and path.suffix.lower() == ".xml" and b"<mujoco" in path.read_bytes()[:100_000]:
+        return look.describe_hand(path)
+    return {}
 
 
 def sample(folder: Path) -> list[str]:

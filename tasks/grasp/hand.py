@@ -6,9 +6,9 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-import yaml
 
 from ._tables import Chain, HandTables, Joints, Skin, Tips
+from .sites import read_sites
 
 HANDS = Path(__file__).parent / "hands"
 
@@ -64,7 +64,7 @@ def load_hand(name: str) -> Hand:
     sites = mjcf.with_suffix(".yaml")
     if not sites.is_file():
         raise ValueError(f"{mjcf.name} has no contact sites; write them to {sites.name} beside it")
-    return _read_hand(mjcf, yaml.safe_load(sites.read_text()))
+    return _read_hand(mjcf, read_sites(sites))
 
 
 def _read_hand(mjcf: Path, sites: dict) -> Hand:
@@ -81,7 +81,11 @@ def _read_hand(mjcf: Path, sites: dict) -> Hand:
     if len(joints) != model.njnt - 1 or len({int(model.jnt_bodyid[j]) for j in joints}) != len(joints):
         raise ValueError(f"{mjcf.name} must have hinge joints only, one per body; found {model.njnt - 1} joints")
     names = tuple(model.joint(j).name for j in joints)
-    rest = np.array([np.clip(sites.get("rest", {}).get(n, 0.0), *model.jnt_range[j]) for n, j in zip(names, joints)])
+    if unknown := sorted(set(sites["rest"]) - set(names)):
+        raise ValueError(
+            f"{mjcf.name} has no joint {unknown[0]!r}, named in the rest pose; its joints are {', '.join(names)}"
+        )
+    rest = np.array([np.clip(sites["rest"].get(n, 0.0), *model.jnt_range[j]) for n, j in zip(names, joints)])
     palm = np.array([sites["palm"][k] for k in ("normal", "fingers", "centre")], float)
     return Hand(mjcf.stem, mjcf, names, hand_tables(model, joints, sites, mjcf.name), rest, palm)
 

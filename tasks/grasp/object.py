@@ -117,7 +117,8 @@ def _read_pieces(path: Path, scale: float) -> Object:
     return Object(path.stem, pieces, np.asarray(vertices, float), np.asarray(faces, np.int64), report)
 
 
-def _read_mesh(path: Path, scale: float) -> Object:
+def read_triangles(path: Path) -> "Trimesh":
+    """The triangles of a mesh file as they stand there, in the file's units."""
     import trimesh
 
     try:
@@ -126,6 +127,13 @@ def _read_mesh(path: Path, scale: float) -> Object:
         raise ValueError(f"{path.name} cannot be read as a mesh ({error}); expected {', '.join(MESHES)}") from error
     if len(getattr(mesh, "faces", ())) == 0:
         raise ValueError(f"{path.name} has no faces; expected a triangle mesh of a closed surface")
+    return mesh
+
+
+def _read_mesh(path: Path, scale: float) -> Object:
+    import trimesh
+
+    mesh = read_triangles(path)
     mesh.apply_scale(scale)
     report: list[str] = []
     if not np.isfinite(mesh.vertices).all():
@@ -163,7 +171,7 @@ def _closed_bodies(mesh: "Trimesh") -> "list[Trimesh]":
     return list(bodies) if len(bodies) > 1 and all(b.is_watertight and len(b.faces) >= 4 for b in bodies) else []
 
 
-def _open_edges(mesh: "Trimesh") -> int:
+def open_edges(mesh: "Trimesh") -> int:
     """Edges that do not belong to exactly two triangles."""
     _, counts = np.unique(mesh.edges_sorted, axis=0, return_counts=True)
     return int((counts != 2).sum())
@@ -173,11 +181,11 @@ def _close(mesh: "Trimesh", name: str) -> list[str]:
     """Fill small holes in place; say so, or refuse a surface with wide gaps."""
     import trimesh
 
-    before = _open_edges(mesh)
+    before = open_edges(mesh)
     if not before:
         return []
     trimesh.repair.fill_holes(mesh)
-    after = _open_edges(mesh)
+    after = open_edges(mesh)
     if after > 0.02 * len(mesh.edges_unique):
         raise ValueError(
             f"{name} is open: {before} edges do not join two triangles ({after} after repair); close the surface, "
