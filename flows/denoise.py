@@ -1,5 +1,6 @@
 """Denoise a spectral cube: survey the scene, project it on its components, denoise those, go back."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -93,13 +94,14 @@ def denoise(params: DenoiseParams) -> RunSummary:
                 run.record(**figures.tally(mended.records, noisy.shape))
             solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
             scores, scene, plan = steps.look_again(run.create, noisy, bands, model, method, params.tile, solved)
-            expected = method.expected_error(scene, plan)
-            clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, scene.sigma, expected))
+            expected = method.measured(scene, method.expected_error(scene, plan))
+            sigma = method.measured(scene, scene.sigma)
+            clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, sigma, expected))
             removed = steps.restore(noisy, scores, clean, scene, method, plan, rare)
-        run.record(**figures.quality(scene, expected, removed))
+        run.record(**figures.quality(replace(scene, sigma=sigma, mean=method.decode(scene.mean)), expected, removed))
         run.report(method=str(method), diagnosis=list(diagnosis.reasons))
         run.publish(clean)
         if method.robust:
             run.publish(outliers)
-        run.save("quicklook.png", steps.quicklook(noisy, clean, scene.sigma, expected), kind="picture")
+        run.save("quicklook.png", steps.quicklook(noisy, clean, sigma, expected), kind="picture")
     return run.summary

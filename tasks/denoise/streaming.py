@@ -63,6 +63,10 @@ class ScoreMethod:
         """Denoised values of `encode` back in the cube's unit."""
         return clean
 
+    def measured(self, scene: SceneModel, values: np.ndarray) -> np.ndarray:
+        """Noise (band,) of `encode` in the cube's unit."""
+        return values
+
     def adapt(self, scene: SceneModel) -> SceneModel:
         """The scene in the components that the method wants."""
         return scene

@@ -10,6 +10,7 @@ from tasks.array.namespace import to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import tiles
 from tasks.denoise import anscombe, denoise
+from tasks.denoise.automatic import diagnose_cube
 from tasks.denoise.fasthyde import FastHyDe
 from tasks.denoise.streaming import project_cube, survey_cube
 from tests.denoise.scenes import noisy, psnr, scene
@@ -122,3 +123,31 @@ def test_at_least_as_good_as_hyde():
         )
         (floor,) = [o["metrics"]["psnr"] for o in case["outputs"] if o["method"] == "FastHyDe"]
         assert psnr(clean, denoise(cube, "fasthyde")) >= floor
+
+
+@pytest.mark.parametrize(("peak", "gain"), [(20, 1.0), (200, 0.01)])
+def test_auto_finds_photon_noise_and_stabilises_it(peak, gain):
+    truth = scene(64, 64, 24) * np.exp(np.linspace(-3, 0, 64))[None, :, None]
+    counts = np.random.default_rng(3).poisson(truth * peak)
+    cube = (counts * gain).astype(np.float32)
+    _, found = diagnose_cube(cube, None)
+    assert found.gain == pytest.approx(gain, rel=0.15)
+    assert any("photons" in reason for reason in found.reasons)
+    cube[5, 5, 5] = -gain  # elsewhere a value may be negative, which must not end the night
+    auto, plain = (denoise(cube, name) / (gain * peak) for name in ("auto", "fasthyde"))
+    assert psnr(truth, auto) > psnr(truth, plain) + 1
+
+
+def test_auto_does_not_take_other_noise_for_photons():
+    for sigma in (0.03, np.linspace(0.01, 0.1, 24)):
+        assert diagnose_cube(noisy(scene(64, 64, 24), sigma), None)[1].gain is None
+
+
+def test_photon_noise_is_told_in_the_unit_of_the_cube():
+    truth = np.broadcast_to(np.linspace(50, 100, 24), (64, 64, 24))
+    truth = truth * (0.9 + 0.2 * scene(64, 64, 24, n_end=2)[..., :1])
+    cube = (np.random.default_rng(3).poisson(truth) * 0.5).astype(np.float32)
+    method = FastHyDe(noise="poisson", gain=0.5)
+    model = survey_cube(method.encode(cube, None), None)
+    want = np.sqrt(truth.mean((0, 1))) * 0.5
+    assert np.allclose(method.measured(model, model.sigma), want, rtol=0.05)
