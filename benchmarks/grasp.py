@@ -1,6 +1,6 @@
 """Grasp synthesis and validation: rates per CPU-second, cost of each kernel, yields of the cheap filter.
 
-Run: .venv/bin/python benchmarks/grasp.py [--hand allegro] [-n 128] [--judge 16]
+Run: .venv/bin/python benchmarks/grasp.py [--hand allegro] [-n 128] [--judge 16] [--objects FOLDER]
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--hand", default="allegro")
     parser.add_argument("-n", type=int, default=128)
     parser.add_argument("--judge", type=int, default=16)
+    parser.add_argument("--objects", type=Path, help="folder of .npz objects in place of the samples")
     args = parser.parse_args()
     import tempfile
 
@@ -34,9 +35,10 @@ def main() -> None:
     from tasks.grasp.shapes import write_samples
     from tasks.grasp.validation import wilson_interval
 
-    hand, folder = load_hand(args.hand), Path(tempfile.mkdtemp())
-    write_samples(folder)
-    first = True
+    hand, folder = load_hand(args.hand), args.objects or Path(tempfile.mkdtemp())
+    if args.objects is None:
+        write_samples(folder)
+    first, held, kept, tries = True, [], [], []
     print(
         f"{'object':16s} {'grasps/CPU-s':>12s} {'grasps/s':>9s} {'tries':>6s} {'filter':>7s} {'held':>6s} {'95 %':>12s} "
         f"{'filtered':>9s} {'pene mm':>8s} {'self mm':>8s} {'judged/CPU-s':>12s}"
@@ -54,12 +56,19 @@ def main() -> None:
         verdicts, judging, _ = timed(validate, hand, grasps.qpos[chosen], thing)
         passed = grasps.converged[chosen]
         low, high = wilson_interval(int(verdicts.success.sum()), len(chosen))
+        held, kept, tries = [*held, *verdicts.success], [*kept, *passed], [*tries, *grasps.tries]
         filtered = f"{verdicts.success[passed].mean():.0%}" if passed.any() else "-"
         print(
             f"{thing.name:16s} {args.n / cpu:12.0f} {args.n / wall:9.0f} {grasps.tries.mean():6.2f} {grasps.converged.mean():7.0%} "
             f"{verdicts.success.mean():6.0%} {low:5.0%}-{high:.0%} {filtered:>9s} {1e3 * verdicts.penetration.mean():8.2f} "
-            f"{1e3 * verdicts.self_penetration.mean():8.2f} {args.judge / judging:12.1f}"
+            f"{1e3 * verdicts.self_penetration.mean():8.2f} {args.judge / judging:12.1f}",
+            flush=True,
         )
+    held, kept = np.array(held), np.array(kept)
+    print(
+        f"all: {held.mean():.1%} of {len(held)} held; behind the filter {held[kept].mean():.1%} of {kept.sum()}, "
+        f"which are {kept.mean():.0%} of the grasps and {kept.mean() / np.mean(tries):.0%} of the seeds tried"
+    )
 
 
 if __name__ == "__main__":
