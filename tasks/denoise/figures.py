@@ -31,6 +31,7 @@ def quality(scene: SceneModel, expected: np.ndarray, removed: dict[str, np.ndarr
     signal = np.sqrt(scene.mean[used] ** 2)
     return {
         "noise_sigma": scene.sigma,
+        "snr": np.where(scene.sigma > 0, np.abs(scene.mean) / np.maximum(scene.sigma, 1e-300), np.nan),
         "noise_sigma_after": expected,
         "noise_median": float(np.median(scene.sigma[used])),
         "noise_after_median": float(np.median(expected[used])),

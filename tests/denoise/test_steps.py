@@ -121,6 +121,7 @@ def test_the_product_explains_itself(tmp_path):
     assert np.allclose(removed["residual_rms"], 0.03, rtol=0.15)
     assert np.abs(removed["residual_correlation"]).max() < 0.15
     numbers = figures.quality(model, expected, removed)
+    assert np.allclose(numbers["snr"], CUBE.mean((0, 1)) / 0.03, rtol=0.2)
     assert numbers["gain_db"] > 6 and numbers["n_used_bands"] == 8
     assert steps.quicklook(raw_cube(tmp_path / "again.zarr"), clean, model.sigma, expected).startswith(b"\x89PNG")
 
