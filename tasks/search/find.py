@@ -16,7 +16,7 @@ from tasks.search.refine import REACH, Patch, Pulse, refine
 from tasks.search.sifting import Events, join_events, sift
 from tasks.search.significance import false_alarm_probability, independent_trials
 from tasks.search.spatial import make_beam, matched_filter
-from tasks.search.trials import default_widths, plan_levels
+from tasks.search.trials import check_memory, default_widths, plan_levels
 
 COLUMNS = (
     "time_s",
@@ -32,7 +32,6 @@ COLUMNS = (
 )
 WIDEST = 8192
 """Longest boxcar [samples]: the coarsest cell of start times then still divides a stretch."""
-
 
 BlockReader = Callable[[np.ndarray, int], Block]
 """Gives the data of some pixels from a stretch on."""
@@ -123,6 +122,7 @@ def make_plan(
         raise ValueError(f"widths reach from {min(chosen)} to {max(chosen)} samples, expected 1 to {WIDEST}")
     n_time, n_channel, n_y, n_x = shape
     levels = plan_levels(freqs, dt, dm_max, chosen, None if dms is None else np.asarray(dms, np.float64))
+    check_memory(levels, max(s.stop - s.start for s in stretches(n_time)))
     return SearchPlan(freqs, float(dt), (n_time, n_channel, n_y, n_x), levels, float(threshold), np.ones(len(freqs)))
 
 
@@ -261,8 +261,7 @@ def cut_patch(plan: SearchPlan, trial: Pulse, block: BlockReader, reach: int = R
     start = next(i for i, s in enumerate(stretches(n_time)) if window.start < s.stop)
     data = block((rows[:, None] * n_x + columns).ravel(), start)
     centre = int((y - rows[0]) * len(columns) + (x - columns[0]))
-    out = np.zeros(data.x.shape, np.float32)
-    u = data.u
+    out, u = np.zeros(data.x.shape, np.float32), data.u
     for group, valid in data.groups:
         weights = data.u * valid
         out[:, :, group] = to_host(condition_block(data, weights, group))

@@ -18,6 +18,10 @@ DM_STEP = 0.5
 """Change of the band delay between neighbouring DM trials [samples of the level]."""
 
 
+LARGEST_TABLE = 8 << 30
+"""Most bytes that the norms of all trials of one stretch may take; a worker holds them at once."""
+
+
 @dataclass(frozen=True)
 class Level:
     """The trials of one time resolution.
@@ -71,6 +75,16 @@ def plan_levels(
     for width in sorted(set(widths)):
         by_level.setdefault(_factor(width), []).append(width)
     return [_level(freqs, dt, dm_max, factor, tuple(w // factor for w in ws), dms) for factor, ws in by_level.items()]
+
+
+def check_memory(levels: list[Level], n_time: int) -> None:
+    """Raise a ValueError where the norms of all trials that start within ``n_time`` samples do not fit a worker."""
+    size = sum(4 * len(lv.dms) * len(lv.widths) * (n_time // lv.factor + lv.reach) for lv in levels)
+    if size > LARGEST_TABLE:
+        raise ValueError(
+            f"{len(levels[0].dms)} DM trials up to {levels[0].dms.max():g} pc cm^-3 need {size / 2**30:.1f} GiB, "
+            f"expected at most {LARGEST_TABLE >> 30}; lower dm_max or sum samples to a longer dt"
+        )
 
 
 def _factor(width: int) -> int:

@@ -104,3 +104,8 @@ def test_a_few_pixels_are_searched_to_the_same_bits_as_many(n_pixel):
 
     assert np.array_equal(few[0], best[:, :n_pixel])
     assert np.array_equal(few[1], code[:, :n_pixel])
+
+
+def test_more_trials_than_memory_holds_are_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="lower dm_max or sum samples"):
+        make_plan((4000, 64, 1, 1), np.linspace(1500.0, 1200.0, 64), 1e-3, 7.0, 20000.0)
