@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows._catalogue import flow_names, load
+from flows._orphans import end_orphaned_servers
 from flows._settings import apply_prefect_environment
 from storage.errors import BadInputError, UnknownNameError
 from storage.parameters import Parameters
@@ -66,6 +67,7 @@ def run(flow: str, params: Parameters) -> RunSummary:
     done = already_done(flow, params)
     if done is not None:
         return done
+    end_orphaned_servers()
     log.info("%s: starting, the first tile follows in a few seconds", flow)
     return load(flow).flow(params)
 

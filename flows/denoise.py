@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from prefect import flow
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from flows._cluster import cluster
-from flows._sources import with_product
+from flows._sources import as_product, with_product
 from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
@@ -61,9 +61,38 @@ class DenoiseParams(Parameters):
             return text
         return None if isinstance(text, str) else text
 
+    @model_validator(mode="after")
+    def _options(self) -> "DenoiseParams":
+        """Give each option the type that the method declares: a form and a command line send text."""
+        from tasks.denoise.methods import option_types
+
+        types = option_types(self.method)
+        for name, value in self.options.items():
+            if name in types:  # the method itself refuses an unknown name, and says which it knows
+                self.options[name] = TypeAdapter(types[name]).validate_python(value)
+        return self
+
     def inputs(self) -> dict[str, list[str]]:
         """The cube, and the mask where one is given."""
         return {"source": [self.source]} | ({"mask": [self.mask]} if self.mask else {})
+
+
+def plan(params: DenoiseParams) -> dict[str, Any]:
+    """Tiles, bytes and memory of the restoring pass over a product, or over the cube that a file holds."""
+    from flows._plan import tiled
+    from storage.product import Product
+    from storage.sources import product_row
+
+    row = product_row(params.source)
+    if row is None:
+        from flows.ingest import IngestParams
+        from flows.ingest import plan as ingest_plan
+
+        shape = tuple(ingest_plan(IngestParams.model_validate({"source": params.source}))["shape"])
+    else:
+        shape = Product(as_product(params.source, "raw_cube")).shape
+    edge = min(params.tile, max(shape[:2]))
+    return tiled(shape, (edge, edge, shape[2]), 4)
 
 
 @flow(name="denoise")

@@ -29,7 +29,7 @@ class PeriodicityParams(SearchParams):
 def periodicity(params: PeriodicityParams) -> RunSummary:
     """Fold the light curves of pixels of interest at every period; publish a table and a picture of what repeats."""
     params = with_product(params, "radio_cube")
-    with recorded("periodicity", params) as run:
+    with recorded("periodicity", params, also=_candidates(params)) as run:
         if run.repeated:
             return run.summary
         from flows import _search
@@ -50,6 +50,19 @@ def periodicity(params: PeriodicityParams) -> RunSummary:
         run.record(n_pixels=len(wanted), n_periods=len(table), n_trials=sum(f.trials for f in folds.values()))
         run.report(periods=table.head(20).to_dict("records"))
     return run.summary
+
+
+def _candidates(params: PeriodicityParams) -> str:
+    """What the run would fold besides the given pixels: a later search of the same cube makes it other work."""
+    from storage import query
+    from storage.digest import digest_json
+    from storage.search import Candidate
+    from storage.sources import product_row
+
+    row = product_row(params.source)
+    if params.pixels or row is None:
+        return ""
+    return digest_json(sorted(c["id"] for c in query.table(Candidate, only=Candidate.product_id == row.id, limit=1000)))
 
 
 def targets(params: PeriodicityParams, product_id: str | None, shape: tuple[int, ...]) -> list[tuple[int, int, float]]:

@@ -23,7 +23,7 @@ def _sources_digest() -> str:
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     home = Path(os.environ.get("NIGHTLOOM_HOME", ".nightloom")).absolute()
-    numba.config.CACHE_DIR = str(home / "numba" / _sources_digest())
+    numba.config.CACHE_DIR = str(home / "numba" / _sources_digest())  # pyright: ignore[reportPrivateImportUsage] - Numba exports it at run time
 
 jit = numba.njit(cache=True, nogil=True)
 """Serial machine code that releases the GIL: tiles run side by side, one thread each."""

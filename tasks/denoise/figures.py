@@ -26,8 +26,11 @@ def tally(records: list[dict[str, int]], shape: tuple[int, ...]) -> dict[str, fl
 
 
 def quality(scene: SceneModel, expected: np.ndarray, removed: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What a run records about a scene and its result; series run over the bands, medians over the used ones."""
-    used = scene.used
+    """What a run records about a scene and its result; series run over the bands, medians over the used ones.
+
+    ``psnr_db`` is the expected one: the peak of each restored band against the error that Stein's estimate expects in it.
+    """
+    used, peak = scene.used, removed["peak"]
     signal = np.sqrt(scene.mean[used] ** 2)
     return {
         "noise_sigma": scene.sigma,
@@ -36,9 +39,10 @@ def quality(scene: SceneModel, expected: np.ndarray, removed: dict[str, np.ndarr
         "noise_median": float(np.median(scene.sigma[used])),
         "noise_after_median": float(np.median(expected[used])),
         "gain_db": float(20 * np.log10(np.median(scene.sigma[used] / np.maximum(expected[used], 1e-30)))),
+        "psnr_db": float(np.mean(20 * np.log10(np.maximum(peak[used], 1e-30) / np.maximum(expected[used], 1e-30)))),
         "snr_db": float(20 * np.log10(np.median(np.maximum(signal, 1e-30) / scene.sigma[used]))),
         "n_component": scene.n_component,
         "n_used_bands": int(used.sum()),
-        **removed,
+        **{name: values for name, values in removed.items() if name != "peak"},
         "residual_correlation_median": float(np.median(removed["residual_correlation"][used])),
     }

@@ -4,7 +4,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_type_hints
 
 METHODS = {
     "auto": "tasks.denoise.automatic:Auto",
@@ -27,6 +27,20 @@ def available() -> list[str]:
     return sorted(name for name, where in METHODS.items() if find_spec(where.partition(":")[0]))
 
 
+def option_types(name: str) -> dict[str, Any]:
+    """The parameters of the method called ``name`` and their types; empty for an unknown one."""
+    if name not in available():
+        return {}
+    factory = _factory(name)
+    hints = get_type_hints(factory)
+    return {parameter.name: hints[parameter.name] for parameter in fields(factory)}
+
+
+def _factory(name: str) -> Any:
+    module, _, kind = METHODS[name].partition(":")
+    return getattr(import_module(module), kind)
+
+
 def method(name: str, **params: Any) -> Any:
     """The method called ``name`` with its parameters.
 
@@ -40,8 +54,7 @@ def method(name: str, **params: Any) -> Any:
         raise ValueError(
             f'there is no method "{name}", expected one of {", ".join(available())}; did you mean "{near[0]}"?'
         )
-    module, _, kind = METHODS[name].partition(":")
-    factory = getattr(import_module(module), kind)
+    factory = _factory(name)
     known = {parameter.name for parameter in fields(factory)}
     unknown = sorted(set(params) - known)
     if unknown:

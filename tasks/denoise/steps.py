@@ -282,6 +282,7 @@ def restore(
     spread = np.sqrt(totals["square"] / count)
     given_back = {"kept_fraction": sum(r["kept"] for r in report.records) / np.prod(scene.shape)} if rare else {}
     return given_back | {
+        "peak": np.max([r["peak"] for r in report.records], axis=0),
         "residual_mean": totals["total"] / count,
         "residual_rms": spread,
         "residual_correlation": totals["lag"] / np.maximum(totals["square"], 1e-30),
@@ -310,7 +311,8 @@ def restore_tile(
     marks = np.ones(values.shape, bool) if valid is None else valid
     clean.write(region, values)
     clean["valid"].write(region, marks)
-    return residual_sums(block - values, marks) | {"kept": kept}
+    peak = np.where(marks, values, np.float32(0)).max((0, 1)).tolist()
+    return residual_sums(block - values, marks) | {"kept": kept, "peak": peak}
 
 
 def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:

@@ -19,7 +19,9 @@ def test_a_file_becomes_judged_grasps(home, prefect_server, tmp_path):
     assert [p.kind for p in summary.products] == ["object", "grasps", "picture"]
     grasps = Product(summary.first("grasps").uri)
     assert grasps["qpos"].shape == (6, 3, 23) and grasps["judged"].read().sum() == 2
-    assert summary.metrics["judged"] == 2 and 0 <= summary.metrics["success_low"] <= summary.metrics["success_high"] <= 1
+    assert (
+        summary.metrics["judged"] == 2 and 0 <= summary.metrics["success_low"] <= summary.metrics["success_high"] <= 1
+    )
     assert np.isfinite(Product(summary.first("object").uri)["sdf"].read()).all()
     (row,) = query.table(GraspSummary)
     assert row["object"] == "sample_box" and row["judged"] == 2

@@ -1,7 +1,7 @@
 """The scalar step that both twins share."""
 
 
-def shrunk(value, limit):  # noqa: ANN001
+def shrunk(value, limit):
     """``value`` drawn towards zero by ``limit``."""
     if value > limit:
         return value - limit
