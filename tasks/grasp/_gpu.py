@@ -1,4 +1,7 @@
-"""CUDA entry points of the grasp kernels: one thread per lane, around the same bodies as `_cpu`."""
+"""CUDA entry points of the grasp kernels: one thread per lane, around the same bodies as `_cpu`.
+
+More than 300 lines: the kernels of one device are one module, so that `native` can swap it for the other's.
+"""
 
 import importlib
 import sys
