@@ -30,13 +30,17 @@ class Run(Base):
     """One execution of a flow. Runs of one ``key`` do the same work on the same input with the same code."""
 
     __tablename__ = "run"
-    __table_args__ = (Index("ix_run_key_status", "key", "status"), Index("ix_run_started", "started"))
+    __table_args__ = (
+        Index("ix_run_key_status", "key", "status"),
+        Index("ix_run_started", "started"),
+        Index("ix_run_status_started", "status", "started"),
+    )
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
     flow: Mapped[str] = mapped_column(String(64), index=True)
     key: Mapped[str] = mapped_column(String(32))
     generation: Mapped[int] = mapped_column(default=0)
-    status: Mapped[str] = mapped_column(String(16), index=True)
+    status: Mapped[str] = mapped_column(String(16))
     params: Mapped[dict[str, Any]] = mapped_column(Json)
     seed: Mapped[int | None] = mapped_column(BigInteger)
     commit: Mapped[str | None] = mapped_column(String(40))

@@ -6,15 +6,16 @@ import os
 import random
 import shutil
 import subprocess
-import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from deployments.explorer.app import create_app
-from storage.database import now, session
+from storage.database import engine, now, session
 from storage.layout import Layout, variable
 from storage.parameters import Parameters
 from storage.runs import recorded
@@ -276,7 +277,22 @@ def test_odd_requests_get_a_sentence_and_never_a_5xx(web, history):
         assert answer.status_code < 500, (path, asked, answer.text)
 
 
-def test_a_hundred_thousand_runs_are_paged_in_no_time(web):
+@contextmanager
+def database_work():
+    """A list that gains SQLite's instructions, in thousands: what a page costs, whatever else the machine does."""
+    work: list[int] = []
+
+    def count(connection, *_):
+        connection.set_progress_handler(lambda: work.append(1), 1000)
+
+    event.listen(engine(), "checkout", count)
+    try:
+        yield work
+    finally:
+        event.remove(engine(), "checkout", count)
+
+
+def test_a_hundred_thousand_runs_are_paged_without_reading_them_all(web):
     with session() as s:
         start = now() - timedelta(days=400)
         rows = [
@@ -303,17 +319,18 @@ def test_a_hundred_thousand_runs_are_paged_in_no_time(web):
             [{"run_id": r["id"], "key": "gain_db", "position": -1, "value": float(i % 40)} for i, r in enumerate(rows)],
         )
     web.get("/runs")
-    for path in (
-        "/",
-        "/runs",
-        "/runs?page=150",
-        "/runs?where=metric.gain_db > 38.5",
-        "/runs?where=params.tile = 17",
-        "/runs?status=completed",
-    ):
-        begin = time.process_time()
-        assert web.get(path).status_code == 200
-        assert time.process_time() - begin < 0.6, path  # 0.3 s on a machine that does nothing else
+    with database_work() as work:
+        for path in (
+            "/",
+            "/runs",
+            "/runs?page=150",
+            "/runs?where=metric.gain_db > 38.5",
+            "/runs?where=params.tile = 17",
+            "/runs?status=completed",
+        ):
+            work.clear()
+            assert web.get(path).status_code == 200
+            assert sum(work) < 2500, path  # reading every run takes more than 3000
 
 
 @pytest.mark.skipif(
