@@ -222,8 +222,28 @@ def rebuild(n: int) -> None:
         print(f"\n{n} scenes, then {max(1, n // 100)} more")
         print(f"  CPU seconds  {first:10.1f}{second:10.2f}   {second / first:.1%}")
         print(f"  MB           {old / 1e6:10.1f}{new / 1e6:10.2f}   {new / old:.1%}")
+        grow([v.folder for v in versions("denoise")], Path(home) / "grown")
     finally:
         shutil.rmtree(home)
+
+
+def grow(folders: list[str], place: Path) -> None:
+    """Commit the versions one after another to an Icechunk repository; read random batches back."""
+    from storage.dataset_icechunk import commit, opened
+
+    seconds, sizes, tag = [], [0], ""
+    for folder in folders:
+        start = time.perf_counter()
+        tag = commit(folder, str(place))
+        seconds.append(time.perf_counter() - start)
+        sizes.append(sum(p.stat().st_size for p in place.rglob("*") if p.is_file()))
+    first, second = seconds
+    print(f"  the same in Icechunk: s {first:.1f}, {second:.2f} ({second / first:.1%}); MB", end=" ")
+    print(f"{sizes[1] / 1e6:.1f}, {(sizes[2] - sizes[1]) / 1e6:.2f} ({(sizes[2] - sizes[1]) / sizes[1]:.1%}); ", end="")
+    noisy, rng = opened(str(place), tag)["noisy"], np.random.default_rng(0)
+    rows = [np.sort(rng.choice(noisy.shape[0], BATCH, replace=False)) for _ in range(10)]
+    spent, _ = _timed(lambda: [noisy.oindex[r] for r in rows])
+    print(f"random batches {len(rows) * BATCH / spent:.0f} samples per CPU s")
 
 
 def _own_bytes(folder: str) -> int:

@@ -187,7 +187,7 @@ def _verify(name: str) -> dict[str, Any]:
 
 
 def _export(name: str, to: str, format: str = "webdataset") -> dict[str, Any]:
-    """Write a version as `webdataset` (tar files) or `parquet` into a folder."""
+    """Write a version as `webdataset` (tar files) or `parquet` into a folder, or add it to an `icechunk` repository."""
     from storage.dataset_export import export
 
     wanted = version(name)

@@ -1,4 +1,5 @@
-"""Datasets for other tools: WebDataset tar files to stream from an object store, Parquet for everything that reads tables."""
+"""Datasets for other tools: WebDataset tar files to stream from an object store, Parquet for everything that reads tables,
+an Icechunk repository that grows from version to version."""
 
 import io
 import json
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from storage.dataset_files import DATA, read_index
+from storage.dataset_icechunk import commit
 from storage.errors import BadInputError, UnknownNameError
 from storage.reader import ShardReader
 from storage.stores import join
@@ -20,18 +22,22 @@ if TYPE_CHECKING:
 
 TAR_BYTES = 256 << 20
 BATCH = 256
+ICECHUNK = "icechunk"
 
 
 def export(folder: str, target: str | Path, form: str) -> list[str]:
-    """Write the version in ``folder`` to files in ``target``, split by split; return their names.
+    """Write the version in ``folder`` to files in ``target``, split by split; return their names. The form `icechunk`
+    adds a commit to the repository at ``target`` and returns its tag.
 
     Raises
     ------
     BadInputError
         If ``target`` holds files already, or ``form`` is not known.
     """
+    if form == ICECHUNK:
+        return [commit(folder, str(target))]
     if form not in FORMS:
-        raise UnknownNameError("export format", form, list(FORMS))
+        raise UnknownNameError("export format", form, [*FORMS, ICECHUNK])
     place = Path(target)
     if place.exists() and any(place.iterdir()):
         raise BadInputError(f"{place} is not empty; name a new folder to export to")

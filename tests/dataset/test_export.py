@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 
 from storage.dataset import LISTINGS, version
 from storage.dataset_files import read_index
+from storage.dataset_icechunk import commit, opened
 from storage.errors import BadInputError
 from storage.reader import ShardReader
 
@@ -84,3 +86,47 @@ def test_verify_and_diff_from_the_command_line(made, scene, build):
         commands["verify"]("denoise/v002")
     with pytest.raises(BadInputError, match="no dataset version 'denoise/v003'"):
         commands["verify"]("denoise/v003")
+
+
+def same_as(made, root, split_flag):
+    """Whether a version in a repository holds what the reader gives, and which record is in which split."""
+    for name, values in ShardReader(made.uri)[...].items():
+        np.testing.assert_array_equal(root[name][...], values)
+    index = read_index(made.folder)
+    meanings = split_flag.attrs["flag_meanings"].split()
+    assert [meanings[i] for i in split_flag[...][index["record"].to_numpy()]] == index["split"].tolist()
+
+
+def test_a_repository_grows_with_the_dataset_and_every_version_stays_readable(made, scene, build, tmp_path):
+    place = str(tmp_path / "grown")
+    assert export("denoise", place, "icechunk") == ["v001"]
+    first, before = version("denoise"), stored_bytes(place)
+    assert export("denoise", place, "icechunk") == ["v001"]
+    assert stored_bytes(place) == before, "the same version again writes nothing"
+    scene(9)
+    build()
+    assert export("denoise", place, "icechunk") == ["v002"]
+    for row, tag in ((first, "v001"), (version("denoise"), "v002")):
+        root = opened(place, tag)
+        same_as(row, root, root["split_flag"])
+    build(name="other")
+    with pytest.raises(BadInputError, match="holds denoise up to version 1, and version 1 of other cannot follow it"):
+        commit(version("other").folder, place)
+
+
+def test_a_commit_whose_tag_was_never_set_is_found_again(made, tmp_path, monkeypatch):
+    import icechunk
+
+    place, set_tag = str(tmp_path / "grown"), icechunk.Repository.create_tag
+    monkeypatch.setattr(icechunk.Repository, "create_tag", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        export("denoise", place, "icechunk")
+    monkeypatch.setattr(icechunk.Repository, "create_tag", set_tag)
+    before = stored_bytes(place, "chunks")
+    export("denoise", place, "icechunk")
+    assert stored_bytes(place, "chunks") == before
+    same_as(made, opened(place, "v001"), opened(place, "v001")["split_flag"])
+
+
+def stored_bytes(place, part="."):
+    return sum(p.stat().st_size for p in (Path(place) / part).rglob("*") if p.is_file())
