@@ -5,7 +5,7 @@ for two committers, hence one lease for each repository.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import zarr
@@ -72,7 +72,7 @@ def _refuse_another(attrs: Mapping[str, Any], manifest: Mapping[str, Any], targe
 
 def _write_changes(root: zarr.Group, folder: str, manifest: Mapping[str, Any]) -> None:
     """Copy the shards whose checksums differ from those the repository was last given, and all that is small."""
-    source, known = open_group(join(folder, DATA)), root.attrs.asdict().get("shards", {})
+    source, known = open_group(join(folder, DATA)), _given(root)
     sums = {name: sha for name, sha in manifest["files"].items() if name.startswith(f"{DATA}/")}
     for name, array in source.arrays():
         if array.shards is None:
@@ -85,6 +85,11 @@ def _write_changes(root: zarr.Group, folder: str, manifest: Mapping[str, Any]) -
                 copy[start : start + shard] = array[start : start + shard]
     _write_index(root, read_index(folder), manifest["records"])
     root.attrs.update({k: manifest[k] for k in ("dataset", "kind", "number", "version_id")} | {"shards": sums})
+
+
+def _given(root: zarr.Group) -> Mapping[str, str]:
+    """Checksums of the shards that the repository was last given, by file name."""
+    return cast("Mapping[str, str]", root.attrs.asdict().get("shards", {}))
 
 
 def _same_array(root: zarr.Group, name: str, array: zarr.Array, shard: int) -> zarr.Array:
