@@ -28,7 +28,7 @@ check: .venv/.test
 	$(BIN)/lint-imports
 
 bench: .venv/.test
-	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
+	$(BIN)/python -m benchmarks $(ONLY) --runs $(or $(RUNS),1)
 
 faults: .venv/.test
 	$(BIN)/python -m pytest -q -m "faults_long"

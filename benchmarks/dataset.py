@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from benchmarks._figures import figure
 from storage.reader import ShardReader
 from tasks.dataset.kcenter import k_center
 from tasks.dataset.neighbours import near_duplicates
@@ -69,6 +70,10 @@ def readers(title: str, folder: Path, shape: tuple[int, ...], shard: int) -> Non
     print(f"\n{title}")
     for name, measured in rates.items():
         print(f"  {name:28s}{np.median(measured):12.0f}{np.median(np.array(measured) / limit):8.3f}")
+        if name != "shard reader":
+            ratio = float(np.median(np.array(rates["shard reader"]) / measured))
+            bar, rate = 0.9 if name == "memory map" else 1.0, float(np.median(rates["shard reader"]))
+            figure(f"random batches of {title}, against {name}", rate, "samples/CPU-s", ratio=ratio, peer=name, bar=bar)
 
 
 def _memory_map(path: Path, values: np.ndarray, shard: int) -> Reader:
@@ -167,8 +172,10 @@ def selections(n: int) -> None:
             exact = _exact_pairs(x, 0.15)
             rest += f", {len(exact & set(map(tuple, pairs.tolist()))) / len(exact):.4%} of those of exact search"
         print(f"  near-duplicates, {name:16s}{seconds:8.2f}   {rest}")
+        figure(f"near-duplicates of {n} embeddings, {name}", seconds, "CPU s")
         seconds, _ = _timed(lambda x=x: k_center(x, 1000))
         print(f"  k-center 1000,   {name:16s}{seconds:8.2f}")
+        figure(f"k-center, 1000 of {n} embeddings, {name}", seconds, "CPU s")
 
 
 def _cloud(rng: np.random.Generator, n: int, *, clustered: bool) -> np.ndarray:

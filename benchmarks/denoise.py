@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks._figures import figure
 from tasks.denoise import denoise
 from tasks.denoise.quality import psnr, spectral_angle, ssim
 
@@ -26,6 +27,8 @@ PEER = {"hyres": 2.0, "hyminor": 17.0, "forpdn": 2.0, "wsrrr": 5.0, "otvca": 0.4
 PEER_BEST = {("gauss", 10): 40.2, ("gauss", 20): 48.5, ("gauss", 30): 59.8, ("noniid", 20): 53.3, ("mixed", 20): 42.5}
 TARGET = {("gauss", 10): 42.0, ("gauss", 20): 50.5, ("gauss", 30): 60.0, ("noniid", 20): 54.0, ("mixed", 20): 43.5}
 LIMIT = {"hyres": 0.5, "fasthyde": 3.0, "hyminor": 3.0, "wsrrr": 1.0, "forpdn": 0.3}
+BAR = {"hyres": 6.0}
+"""How many times faster than the peer."""
 HYDE = {"hyres": "HyRes", "hyminor": "HyMiNoR", "forpdn": "FORPDN_SURE", "wsrrr": "WSRRR", "fasthyde": "FastHyDe"}
 
 
@@ -81,6 +84,8 @@ def quality_table(scenes: dict) -> None:
         print(
             f"{key[0] + ' ' + str(key[1]):12s} {facts} {TARGET[key]:7.1f} {PEER_BEST[key]:9.1f}  {verdict}", flush=True
         )
+        peer = f"best of HyDe's methods: {PEER_BEST[key]} dB"
+        figure(f"auto, {key[0]} noise at {key[1]} dB", reached, "dB", peer=peer, same_run=False, bar=TARGET[key])
 
 
 def cost_table(clean: np.ndarray, noisy: np.ndarray) -> None:
@@ -93,13 +98,17 @@ def cost_table(clean: np.ndarray, noisy: np.ndarray) -> None:
             start = time.process_time()
             found = denoise(noisy, method)
             seconds.append(time.process_time() - start)
-        best, peer = min(seconds), hyde_seconds(method, noisy) or PEER.get(method)
+        best, beside = min(seconds), hyde_seconds(method, noisy)
+        peer = beside or PEER.get(method)
         limit = f"{LIMIT[method]:6.1f}" if method in LIMIT else "     –"
         ratio = f"{peer:7.1f} {peer / best:6.1f}" if peer else "      –      –"
         print(
             f"{method:10s} {psnr(clean, found):6.2f} {best:6.2f} {limit} {ratio} {peak_in_child(method, noisy):9.1f}",
             flush=True,
         )
+        against = {"ratio": peer / best, "peer": f"HyDe's {method}", "same_run": beside is not None} if peer else {}
+        figure(method, best, "CPU s", bar=BAR.get(method), **against)
+        figure(f"{method}, quality", psnr(clean, found), "dB")
 
 
 def hyde_seconds(method: str, noisy: np.ndarray) -> float | None:

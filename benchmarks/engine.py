@@ -10,6 +10,8 @@ import os
 import tempfile
 import time
 
+from benchmarks._figures import figure
+
 
 def nap(tile, seconds):
     """A tile that computes nothing for a while."""
@@ -62,7 +64,10 @@ def main() -> None:
                     **row
                 )
             )
-        print(f"ledger on SQLite: {ledger_rate(args.rows):.0f} rows/s over {args.rows} rows")
+            figure(f"overhead on tiles of {seconds} s", 100 * row["overhead"], "%", better="less")
+        rate = ledger_rate(args.rows)
+        print(f"ledger on SQLite: {rate:.0f} rows/s over {args.rows} rows")
+        figure("ledger on SQLite", rate, "rows/s", bar=300)
         if url := os.environ.get("NIGHTLOOM_TEST_POSTGRES_URL"):
             os.environ["NIGHTLOOM_DATABASE_URL"] = url
             print(f"ledger on PostgreSQL: {ledger_rate(args.rows):.0f} rows/s over {args.rows} rows")

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._figures import figure
+
 N_X, N_BAND = 1500, 250
 SHAPES = {"bsq": ("band", "y", "x"), "bil": ("y", "band", "x"), "bip": ("y", "x", "band")}
 
@@ -65,6 +67,9 @@ def measure(path: Path, size: int) -> None:
             f"{name:6} {gb:5.1f} {seconds:8.1f} {gb * 1e3 / seconds:6.0f} {cpu:6.1f} {cpu / gb:9.1f} {peak:19.0f}",
             flush=True,
         )
+        figure(f"{name} of {gb:.1f} GB", gb * 1e3 / seconds, "MB/s")
+        figure(f"{name} of {gb:.1f} GB, CPU time", cpu / gb, "CPU s/GB", better="less")
+        figure(f"{name} of {gb:.1f} GB, largest worker", peak / 1e3, "GB", bar=1.5, better="less")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import time
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from benchmarks._figures import figure
 from tasks.array.tiling import tiles
 from tasks.denoise.patches import HALO, denoise_images
 from tasks.denoise.shrinkage import count_magnitudes, halo_for, shrink, solve_thresholds
@@ -77,6 +78,9 @@ def main() -> None:
     for name, way in ways.items():
         found, took = timed(way, noisy)
         error = np.sqrt(np.mean((found - clean) ** 2))
+        figure(f"{name}, error left", error, "noise σ", better="less")
+        tiled = {"ratio": took / seconds, "peer": "one tile", "better": "less"} if "tiles" in name else {}
+        figure(f"{name}, time", took, "CPU s", **tiled)
         print(f"{name:24s} {error:14.4f} {took / seconds:11.2f} {np.abs(found - whole).max():19.2e}")
 
 
