@@ -49,12 +49,12 @@ class Ledger:
         )
         patiently(lambda: _merge(row))
 
-    def done(self, stage: str) -> dict[str, TileDone]:
+    def done(self, stage: str) -> list[TileDone]:
         """The tiles of ``stage`` whose shards are still stored as they were written."""
         rows = patiently(lambda: self._rows(stage))
         found = [TileDone(r.tile, r.record, [ShardWrite(**w) for w in r.writes], r.seconds, r.peak_bytes) for r in rows]
         stored = _sizes({w.uri for done in found for w in done.writes})
-        return {done.tile: done for done in found if all(_intact(w, stored[w.uri]) for w in done.writes)}
+        return [done for done in found if all(_intact(w, stored[w.uri]) for w in done.writes)]
 
     def writes(self, uri: str) -> list[ShardWrite]:
         """Every recorded shard of the product at ``uri``."""

@@ -93,6 +93,9 @@ class Stage(Base):
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     peak_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     busy_seconds: Mapped[float] = mapped_column(default=0.0)
+    tile_shape: Mapped[list[int] | None] = mapped_column(Json)
+    tile_seconds: Mapped[float | None]
+    pieces: Mapped[int] = mapped_column(default=1, server_default="1")
     seconds: Mapped[float | None]
     started: Mapped[datetime] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)

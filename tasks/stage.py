@@ -8,12 +8,15 @@ import json
 import logging
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import median, median_low
 from typing import Any
 
 from storage import runs
 from storage.errors import NightloomError, TilesFailedError
+from storage.experience import remembered_pieces
 from storage.ledger import Ledger, TileDone
 from storage.writes import assembled, collected
 from tasks.array.tiling import Tile
@@ -40,12 +43,26 @@ class StageReport:
 
 @dataclass
 class _Course:
-    """What has happened so far in one stage."""
+    """What has happened so far in one stage. Of a tile only its record is kept, since there may be a million."""
 
-    done: dict[str, TileDone]
+    tile_shape: list[int] | None
+    records: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
     retried: int = 0
     split: int = 0
+    bytes: int = 0
+    peak_bytes: int = 0
+    seconds: array = field(default_factory=lambda: array("d"))
+    pieces: array = field(default_factory=lambda: array("H"))
+
+    def add(self, done: TileDone, *, fresh: bool) -> None:
+        """Take in a tile; what an earlier run did teaches nothing about the time of this one."""
+        self.records[done.tile] = done.record
+        self.bytes += sum(w.bytes for w in done.writes)
+        self.peak_bytes = max(self.peak_bytes, done.peak_bytes)
+        if fresh:
+            self.seconds.append(done.seconds)
+            self.pieces.append(len(list(_records(done.record))))
 
 
 def run_stage(
@@ -73,8 +90,10 @@ def run_stage(
     """
     name, run, started = name or step.__name__, runs.active(), time.monotonic()
     ledger = run.ledger if run else None
-    course = _Course(ledger.done(name) if ledger else {})
-    missing = [tile for tile in plan if label(tile) not in course.done]
+    course = _Course([side.stop - side.start for side in plan[0].core] if plan else None)
+    for done in ledger.done(name) if ledger else ():
+        course.add(done, fresh=False)
+    missing = [tile for tile in plan if label(tile) not in course.records]
     reused = len(plan) - len(missing)
     stage_id = ledger.open_stage(name, len(plan), reused) if ledger else None
     try:
@@ -85,7 +104,7 @@ def run_stage(
         _close(ledger, stage_id, course, "failed", started, error)
         raise
     _close(ledger, stage_id, course, "completed", started)
-    records = [record for tile in plan for record in _records(course.done[label(tile)])]
+    records = [record for tile in plan for record in _records(course.records[label(tile)])]
     return StageReport(name, records, time.monotonic() - started, reused, course.retried, course.split)
 
 
@@ -104,7 +123,8 @@ def _do(
     ledger: Ledger | None,
     splits: bool,
 ) -> None:
-    waiting, suspects = [Attempt(tile) for tile in reversed(missing)], []
+    pieces = _pieces(name, course.tile_shape) if splits else 1
+    waiting, suspects = [Attempt(tile, pieces=pieces) for tile in reversed(missing)], []
     executor = _executor(step, args)
     try:
         while waiting or suspects or executor.busy:
@@ -115,7 +135,7 @@ def _do(
             attempt, result = executor.next()
             key = label(attempt.tile)
             if isinstance(result, TileDone):
-                course.done[key] = result
+                course.add(result, fresh=True)
                 if ledger:
                     ledger.add(name, result)
                 progress.advance(sum(w.bytes for w in result.writes))
@@ -130,6 +150,12 @@ def _do(
                 progress.advance(0)
     finally:
         executor.close()
+
+
+def _pieces(name: str, tile_shape: list[int] | None) -> int:
+    """What an earlier run found: tiles that did not fit into memory whole are not tried whole again."""
+    run = runs.active()
+    return remembered_pieces(run.flow, name, tile_shape) if run and tile_shape else 1
 
 
 def run_tile(attempt: Attempt, step: Callable[..., Any], args: tuple) -> TileDone:
@@ -157,11 +183,12 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _records(done: TileDone) -> Iterator[Any]:
-    if isinstance(done.record, dict) and "pieces" in done.record:
-        yield from done.record["pieces"]
+def _records(record: Any) -> Iterator[Any]:
+    """A tile's record, or those of its pieces."""
+    if isinstance(record, dict) and "pieces" in record:
+        yield from record["pieces"]
     else:
-        yield done.record
+        yield record
 
 
 def _peak_bytes() -> int:
@@ -188,15 +215,17 @@ def _close(
 ) -> None:
     if ledger is None or stage_id is None:
         return
-    done = course.done.values()
     ledger.close_stage(
         stage_id,
         status=status,
         retried=course.retried,
         split=course.split,
-        bytes=sum(w.bytes for d in done for w in d.writes),
-        peak_bytes=max((d.peak_bytes for d in done), default=0),
-        busy_seconds=sum(d.seconds for d in done),
+        bytes=course.bytes,
+        peak_bytes=course.peak_bytes,
+        busy_seconds=sum(course.seconds),
+        tile_shape=course.tile_shape,
+        tile_seconds=median(course.seconds) if course.seconds else None,
+        pieces=median_low(course.pieces) if course.pieces else 1,
         seconds=time.monotonic() - started,
         error=str(error) if error else None,
     )
