@@ -93,7 +93,8 @@ def plan(flow: str, params: Parameters) -> dict[str, Any]:
 
     entry = load(flow)
     own = entry.module.plan(params) if hasattr(entry.module, "plan") else {}
-    return {"flow": flow, "parameters": params.canonical()} | own | expectation(flow, params)
+    learnt = expectation(flow, params)  # a workload that knows better than its bytes says so itself
+    return {"flow": flow, "parameters": params.canonical()} | own | {k: v for k, v in learnt.items() if k not in own}
 
 
 def list_flows() -> list[dict[str, Any]]:

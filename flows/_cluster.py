@@ -98,6 +98,11 @@ def gpu_count() -> int:
         return 0
 
 
+def expected_workers() -> int:
+    """How many workers the cluster of these settings will have: GPUs or cores of this machine, where it is elsewhere too."""
+    return gpu_count() or cores() if settings().cluster != "cpu" else cores()
+
+
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,6 +18,7 @@ from tasks.search.calibration import stretches
 from tasks.search.cutouts import Cutout
 from tasks.search.hunt import SearchPlan
 from tasks.search.noise import Weights
+from tasks.search.outlook import work
 from tasks.search.picture import draw
 from tasks.search.steps import Observation, cutout_layout, write_cutouts
 
@@ -26,35 +27,39 @@ def observe(cube: Product, params: Any) -> Observation:
     """The stored cube with its frequencies and sampling time, from its coordinates or else from the parameters."""
     if len(cube.shape) != 4:
         raise BadInputError(f"{cube.uri} has {len(cube.shape)} axes, expected (time, channel, y, x); give a radio cube")
-    return Observation(cube, _frequencies(cube, params), _sampling(cube, params), params.psf_fwhm)
+    known = "channel" in cube and cube["channel"].attrs.get("units") == "MHz"
+    freqs = frequencies(cube.uri, cube.shape[1], cube["channel"].read() if known else None, params)
+    times = cube["time"].read() if "time" in cube else None
+    return Observation(cube, freqs, sampling(cube.uri, times, params), params.psf_fwhm)
 
 
-def _frequencies(cube: Product, params: Any) -> np.ndarray:
-    n = cube.shape[1]
+def frequencies(name: str, n: int, known: np.ndarray | None, params: Any) -> np.ndarray:
+    """Channel centres [MHz] of the cube called ``name``: the parameters', or else those that it knows itself."""
     if params.freq_first and params.freq_last:
         freqs = np.linspace(params.freq_first, params.freq_last, n)
-    elif "channel" in cube and cube["channel"].attrs.get("units") == "MHz":
-        freqs = cube["channel"].read().astype(np.float64)
+    elif known is not None:
+        freqs = known.astype(np.float64)
     elif n == 1:
         freqs = np.array([1400.0])
     else:
-        raise BadInputError(f"{cube.uri} has no frequencies; give freq_first and freq_last in MHz")
+        raise BadInputError(f"{name} has no frequencies; give freq_first and freq_last in MHz")
     steps = np.diff(freqs)
     if len(steps) and not ((steps > 0).all() or (steps < 0).all()):
-        raise BadInputError(f"the frequencies of {cube.uri} neither rise nor fall throughout; sort its channels")
+        raise BadInputError(f"the frequencies of {name} neither rise nor fall throughout; sort its channels")
     return freqs
 
 
-def _sampling(cube: Product, params: Any) -> float:
+def sampling(name: str, times: np.ndarray | None, params: Any) -> float:
+    """Sampling time [s] of the cube called ``name``, from its ``times`` unless a parameter gives it."""
     if params.dt:
         return float(params.dt)
-    if "time" not in cube or cube.shape[0] < 2:
-        raise BadInputError(f"{cube.uri} has no times; give the sampling time dt in seconds")
-    steps = np.diff(cube["time"].read().astype(np.float64))
+    if times is None or len(times) < 2:
+        raise BadInputError(f"{name} has no times; give the sampling time dt in seconds")
+    steps = np.diff(times.astype(np.float64))
     dt = float(f"{np.median(steps):.12g}")  # differences of stored times carry rounding that no clock has
     if not dt > 0 or np.abs(steps - dt).max() > 0.1 * dt:
         raise BadInputError(
-            f"the samples of {cube.uri} are {steps.min():.6g} to {steps.max():.6g} s apart, expected equal steps; "
+            f"the samples of {name} are {steps.min():.6g} to {steps.max():.6g} s apart, expected equal steps; "
             "fill the gaps with masked samples, or give dt to take them as equal"
         )
     return dt
@@ -138,6 +143,7 @@ def publish(
         observed_s=exposure.seconds,
         n_dm_trials=sum(len(level.dms) for level in plan.levels),
         n_width_trials=sum(len(level.widths) for level in plan.levels),
+        **vars(work(plan)),
         complete_up_to_dm=frame.attrs["incomplete_above_dm"],
         **{name: table[column].to_numpy()[:100] for name, column in METRICS.items() if len(rows)},
     )

@@ -1,6 +1,7 @@
 """Search a radio image cube for dispersed pulses, from a fraction of a second to minutes."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from pydantic import Field
@@ -55,6 +56,13 @@ def sample(folder: Path) -> list[str]:
     if not path.exists():
         write_night(path)
     return [f"{path}: simulated radio image cube with four bursts (marked as simulated)"]
+
+
+def plan(params: SearchParams) -> dict[str, Any]:
+    """Tiles, bytes, memory per worker and seconds of the search, from past searches or a small timed sample."""
+    from flows._search_plan import foretell
+
+    return foretell(params)
 
 
 @flow(name="search")

@@ -4,7 +4,7 @@ A run's time is a part that does not depend on its input (start, publication) an
 the bytes it reads. Both are medians over the runs that are most like it: the same machine, the most equal parameters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -22,11 +22,12 @@ LIMIT = 40
 
 @dataclass(frozen=True)
 class Past:
-    """One completed run: what it read, how long it took, and its stages by name."""
+    """One completed run: what it read, how long it took, its stages by name, and its metrics that are single numbers."""
 
     bytes: int
     seconds: float
     stages: dict[str, Stage]
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def expectation(flow: str, params: Parameters) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def expectation(flow: str, params: Parameters) -> dict[str, Any]:
     peaks = [stage.peak_bytes for run in runs for stage in run.stages.values()]
     return found | {
         "expected_seconds": round(_predicted(runs, n_bytes), 1),
-        "error": _error([(_predicted(rest, run.bytes), run.seconds) for run, rest in _leave_one_out(runs)]),
+        "error": relative_error([(_predicted(rest, run.bytes), run.seconds) for run, rest in leave_one_out(runs)]),
         "peak_worker_bytes": max(peaks, default=None),
         "steps": [_step(name, runs) for name in runs[0].stages],
     }
@@ -68,17 +69,24 @@ def remembered_pieces(flow: str, step: str, tile_shape: list[int]) -> int:
     return next((pieces for pieces, shape, where in rows if shape == tile_shape and where == devices()), 1)
 
 
-def _alike(flow: str, params: Parameters) -> list[Past]:
-    """Completed runs on this machine, none of them resumed, whose parameters are nearest to ``params``; newest first."""
+def past_runs(flow: str) -> list[tuple[dict[str, Any], Past]]:
+    """Parameters and cost of the newest completed runs of ``flow`` on this machine, none of them resumed."""
     newest = select(Run).where(Run.flow == flow, Run.status == COMPLETED).order_by(Run.started.desc()).limit(LIMIT)
-    wanted, found = params.canonical(), []
+    found = []
     with session() as s:
         for run in s.scalars(newest):
             if run.devices != devices() or not run.seconds or any(stage.reused for stage in run.stages):
                 continue
-            equal = sum(run.params.get(name) == value for name, value in wanted.items())
             stages = {stage.name: stage for stage in run.stages if stage.seconds is not None}
-            found.append((equal, Past(sum(i.bytes for i in run.inputs), run.seconds, stages)))
+            metrics = {metric.key: metric.value for metric in run.metrics if metric.position < 0}
+            found.append((run.params, Past(sum(i.bytes for i in run.inputs), run.seconds, stages, metrics)))
+    return found
+
+
+def _alike(flow: str, params: Parameters) -> list[Past]:
+    """The past runs whose parameters are nearest to ``params``; newest first."""
+    wanted = params.canonical()
+    found = [(sum(given.get(k) == v for k, v in wanted.items()), past) for given, past in past_runs(flow)]
     most = max((equal for equal, _ in found), default=0)
     return [past for equal, past in found if equal == most]
 
@@ -93,11 +101,11 @@ def _predicted(runs: list[Past], n_bytes: int) -> float:
     return fixed + n_bytes * median(s / run.bytes for run, s in zip(usable, staged, strict=True))
 
 
-def _leave_one_out(runs: list[Past]) -> list[tuple[Past, list[Past]]]:
+def leave_one_out(runs: list[Past]) -> list[tuple[Past, list[Past]]]:
     return [(run, runs[:i] + runs[i + 1 :]) for i, run in enumerate(runs)] if len(runs) > 1 else []
 
 
-def _error(pairs: list[tuple[float, float]]) -> float | None:
+def relative_error(pairs: list[tuple[float, float]]) -> float | None:
     """Median relative error of predictions against what came."""
     errors = [abs(predicted / came - 1) for predicted, came in pairs if came]
     return round(median(errors), 3) if errors else None
@@ -113,7 +121,7 @@ def _step(name: str, runs: list[Past]) -> dict[str, Any]:
         "step": name,
         "tile_shape": newest.tile_shape,
         "tile_seconds": round(median(seconds), 4) if seconds else None,
-        "error": _error([(median(rest), came) for rest, came in zip(others, seconds, strict=False)]),
+        "error": relative_error([(median(rest), came) for rest, came in zip(others, seconds, strict=False)]),
         "peak_bytes": max(stage.peak_bytes for stage in same),
         "pieces": newest.pieces,
     }

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import xarray
 
+from deployments.running import plan
 from flows._search import observe
 from flows.search import SearchParams, search
 from storage import query
@@ -37,6 +38,8 @@ def test_a_file_becomes_candidates(home, prefect_server, night, tmp_path):
     path, cube = night
     catalogue = tmp_path / "known.csv"
     catalogue.write_text("name,ra,dec\nCrab,83.63,22.01\n")
+    before = plan("search", params(path))
+    assert not query.products()  # a plan writes nothing
     summary = search(params(path, catalogue=str(catalogue)))
 
     assert summary.status == "completed"
@@ -60,6 +63,13 @@ def test_a_file_becomes_candidates(home, prefect_server, night, tmp_path):
     assert len(query.table(Candidate, "snr > 15 and dm > 100")) >= 1
     assert len(query.table(Exposure)) == 1
     assert search(params(path, catalogue=str(catalogue))).run == summary.run
+    after = plan("search", params(query.products("kind = 'radio_cube'")[0]["id"]))
+    for key in ("shape", "tiles", "bytes", "memory_per_worker_bytes", "pixel_trials"):
+        assert before[key] == after[key]
+    assert before["tiles"] == 12  # one stretch, 4 x 3 squares of 7 pixels
+    assert before["expected_seconds"] > 0
+    # the same work again takes, as far as one past run can tell, what it took
+    assert after["expected_seconds"] == pytest.approx(query.run(summary.run)["seconds"], abs=0.1)
 
 
 def test_what_the_data_do_not_say_must_be_given(home, tmp_path):
