@@ -17,9 +17,10 @@ run: .venv/.run
 up: .venv/.run
 	@NIGHTLOOM_HOME=$(HOME_FOR_RUN) $(BIN)/nightloom up
 
+# A file's tests stay together, so that what they share is set up once.
 test: .venv/.test
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -q -m cudasim
-	$(BIN)/python -m pytest -q -m "not cudasim and not gpu and not gpu_cluster and not faults_long"
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m cudasim
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cudasim and not gpu and not gpu_cluster and not faults_long"
 
 check: .venv/.test
 	$(BIN)/ruff format --check .

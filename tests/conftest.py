@@ -7,7 +7,11 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from tasks.array import compiled
 from tasks.array.namespace import _cupy
+
+# The processes that tests start have homes of their own: one cache for all, or each would compile every kernel again.
+os.environ.setdefault("NUMBA_CACHE_DIR", compiled.cache_directory())
 
 
 @pytest.fixture(params=["numpy", "cupy"])

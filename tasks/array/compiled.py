@@ -21,9 +21,13 @@ def _sources_digest() -> str:
     return digest.hexdigest()
 
 
-if "NUMBA_CACHE_DIR" not in os.environ:
+def cache_directory() -> str:
+    """Where this process keeps machine code: ``NUMBA_CACHE_DIR``, or a folder of the home named after the sources."""
     home = Path(os.environ.get("NIGHTLOOM_HOME", ".nightloom")).absolute()
-    numba.config.CACHE_DIR = str(home / "numba" / _sources_digest())  # pyright: ignore[reportPrivateImportUsage] - Numba exports it at run time
+    return os.environ.get("NUMBA_CACHE_DIR") or str(home / "numba" / _sources_digest())
+
+
+numba.config.CACHE_DIR = cache_directory()  # pyright: ignore[reportPrivateImportUsage] - Numba exports it at run time
 
 jit = numba.njit(cache=True, nogil=True)
 """Serial machine code that releases the GIL: tiles run side by side, one thread each."""

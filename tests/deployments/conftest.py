@@ -18,6 +18,19 @@ START_SECONDS = 240.0
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
+class AskAgain(httpx.HTTPTransport):
+    """Asks a busy server again (503: its SQLite is locked), as Prefect's own client does."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(20):
+            answer = super().handle_request(request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            answer.close()
+            time.sleep(0.5)
+        return super().handle_request(request)
+
+
 @dataclass
 class Running:
     """A running `nightloom up`, and what a person does to it through the browser."""
@@ -88,7 +101,8 @@ def service(tmp_path_factory):
             stderr=subprocess.STDOUT,
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as api:
+        address = f"http://127.0.0.1:{port}/api"
+        with httpx.Client(base_url=address, timeout=30, transport=AskAgain()) as api:
             running = Running(process, port, home, output, api)
             deadline = time.monotonic() + START_SECONDS
             while "Ready" not in output.read_text():

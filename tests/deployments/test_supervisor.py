@@ -16,27 +16,34 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def started():
+    """The processes that this test started; other tests' servers may live beside them."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: [p for p in psutil.Process().children(recursive=True) if p not in before]
+
+
 def web(name: str = "web") -> Service:
     port = free_port()
     return Service(name, ("http.server", str(port), "--bind", "127.0.0.1"), health=f"http://127.0.0.1:{port}/")
 
 
-def test_ready_means_that_it_answers_and_leaving_ends_it():
+def test_ready_means_that_it_answers_and_leaving_ends_it(started):
     with supervisor() as watched:
         service = web()
         watched.start(service)
         watched.wait_until_ready(service, 30)
-        child = psutil.Process().children()[0]
+        [child] = started()
     assert not child.is_running()
 
 
-def test_one_death_ends_the_others_with_a_sentence(place):
+def test_one_death_ends_the_others_with_a_sentence(place, started):
     first, second = web("first"), web("second")
     with supervisor() as watched:
         watched.start(first)
         watched.start(second)
         watched.wait_until_ready(first, 30)
-        processes = psutil.Process().children()
+        processes = started()
         next(p for p in processes if second.command[1] in p.cmdline()).kill()
         with pytest.raises(NightloomError, match=r"second ended by itself \(signal SIGKILL\).*its log .*second\.log"):
             watched.watch()
@@ -50,7 +57,7 @@ def test_a_process_that_cannot_start_is_told_with_its_last_words():
             watched.watch()
 
 
-def test_grandchildren_end_as_well(place, monkeypatch):
+def test_grandchildren_end_as_well(place, started, monkeypatch):
     (place / "parent.py").write_text(
         "import subprocess, sys, signal, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -62,7 +69,7 @@ def test_grandchildren_end_as_well(place, monkeypatch):
     with supervisor() as watched:
         watched.start(Service("parent", ("parent",), health="http://127.0.0.1:9/"))
         deadline = time.monotonic() + 30
-        while len(family := psutil.Process().children(recursive=True)) < 2 and time.monotonic() < deadline:
+        while len(family := started()) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
     assert len(family) == 2
     assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
