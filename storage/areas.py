@@ -4,7 +4,7 @@ Both names follow from the run's key, so that a run started again finds what an 
 where nothing can be renamed, both are one place, and the database row alone makes a product public.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class Area:
             _open_for_attrs(staged).attrs["layout_digest"] = stamp
         return Product(staged, layout.main)
 
-    def seal(self, product: Product, written: Sequence[ShardWrite], attrs: Mapping[str, Any]) -> dict[str, Any]:
+    def seal(self, product: Product, written: Iterable[ShardWrite], attrs: Mapping[str, Any]) -> dict[str, Any]:
         """Validate a staged product and write its manifest."""
         return seal(product.uri, written, {**attrs, "uri": self.public(product.uri), "sealed": True})
 

