@@ -90,7 +90,7 @@ def _attempt(entry: FlowEntry, source: str, path: str, night: Night) -> RunSumma
         log.error("%s: %s: %s", entry.name, path, error)
         night.quarantined.append({"path": path, "flow": entry.name, "reason": _sentence(error)})
         return None
-    night.runs.append(summary)
+    night.add(summary, Path(path).name)
     return summary
 
 
@@ -101,7 +101,7 @@ def _close(entries: list[FlowEntry], night: Night) -> None:
         closing = getattr(entry.module, "closing", None)
         for params in _listed(closing(products) if closing and products else None):
             try:
-                night.runs.append(entry.flow(params))
+                night.add(entry.flow(params))
             except Exception as error:  # noqa: BLE001 - as above
                 _raise_if_cancelled(error)
                 night.quarantined.append({"path": entry.name, "flow": entry.name, "reason": _sentence(error)})
