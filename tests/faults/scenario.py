@@ -206,7 +206,15 @@ def poison(tile, square, sums, delay):
     return fill(tile, square, sums, delay)
 
 
-STEPS = {f.__name__: f for f in (fill, kill_worker_once, kill_worker_always, poison)}
+def wait_for_another(tile, square, sums, delay):
+    """From the third row on, tiles wait until the file `joined` says that another worker is there."""
+    deadline = time.monotonic() + LONGEST / 2
+    while tile.index[0] > 1 and not (home_of(square) / "joined").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return fill(tile, square, sums, delay)
+
+
+STEPS = {f.__name__: f for f in (fill, kill_worker_once, kill_worker_always, poison, wait_for_another)}
 
 
 def main() -> None:
