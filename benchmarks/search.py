@@ -4,6 +4,7 @@ Rates are those of two cores: two times the trials per CPU second of all threads
 little. Run: python -m benchmarks.search
 """
 
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
+import tasks.search.tree
 from benchmarks._figures import figure
 from tasks.search import _cpu, search
 from tasks.search.calibration import stretches
+from tasks.search.dispersion import band_delay
 from tasks.search.find import _block, _calibrate, _check, _Sky, make_plan, typical_weight
 from tasks.search.hunt import _normalise, condition_block
+from tasks.search.tree import TREE_COST
 
 FREQS = np.linspace(1492.906, 1317.125, 16)
 DT = 0.1342182159423828
@@ -58,6 +62,9 @@ def main() -> None:
         print(f"{name:46s} {value:14.1f} {goal:10d}")
         figure(name, value, bar=goal, **_against_reference(name, value))
     peak = 1 + (after - before) * 1024 / cube.nbytes
+    fused, tree = (cpu_seconds(_one_beam(cost), 1) for cost in (math.inf, TREE_COST))
+    print(f"{'single beam, 1024 channels, 2001 DMs: tree / fused':46s} {fused / tree:14.1f} {'> 1':>10s}")
+    figure("single beam, 1024 channels, 2001 DMs", fused / tree, ratio=fused / tree, peer="without the tree", bar=1)
     print(f"{'peak memory / input chunk':46s} {peak:14.2f} {'<= 3':>10s}")
     figure("peak memory", peak, "input chunks", bar=3, better="less")
 
@@ -77,6 +84,18 @@ def _kernel(cube: np.ndarray) -> Callable[[], object]:
     first, norm = _normalise(plan, plan.levels[0], block, weights.u)
     y, grid = condition_block(block, weights.u, slice(None)), plan.levels[0]
     return lambda: _cpu.detect(y, grid.delays, grid.steps, norm, first)
+
+
+def _one_beam(tree_cost: float) -> Callable[[], object]:
+    """A whole search of 2048 samples at 1 ms; at an infinite cost the tree is never taken."""
+    freqs, dt = np.linspace(1500.0, 1200.0, 1024), 1e-3
+    beam = np.random.default_rng(2).standard_normal((2048, 1024, 1, 1), dtype=np.float32)
+
+    def work() -> object:
+        tasks.search.tree.TREE_COST = tree_cost
+        return search(beam, freqs, dt, dm_max=1000 * dt / band_delay(freqs), width_max=16 * dt)
+
+    return work
 
 
 if __name__ == "__main__":

@@ -82,14 +82,14 @@ def _in_file(params: Any) -> Cube:
 
 
 def _tells(run: Past) -> bool:
-    return {"pixel_trials", "values_surveyed"} <= run.metrics.keys() and "hunt_tile" in run.stages
+    return {"additions", "values_surveyed"} <= run.metrics.keys() and "hunt_tile" in run.stages
 
 
 def _learnt(todo: Mapping[str, float], runs: list[Past]) -> float:
-    """Seconds as in past runs: per trial, per value surveyed, and what no amount of work changes."""
+    """Seconds as in past runs: per addition, per value surveyed, and what no amount of work changes."""
     hunted = [run.stages["hunt_tile"].seconds or 0.0 for run in runs]
     surveyed = [sum(s.seconds or 0.0 for name, s in run.stages.items() if name.startswith("survey_")) for run in runs]
     rest = median(run.seconds - h - s for run, h, s in zip(runs, hunted, surveyed, strict=True))
-    per_trial = sum(hunted) / sum(run.metrics["pixel_trials"] for run in runs)
+    per_addition = sum(hunted) / sum(run.metrics["additions"] for run in runs)
     per_value = sum(surveyed) / sum(run.metrics["values_surveyed"] for run in runs)
-    return rest + todo["pixel_trials"] * per_trial + todo["values_surveyed"] * per_value
+    return rest + todo["additions"] * per_addition + todo["values_surveyed"] * per_value

@@ -123,6 +123,7 @@ def _normalise(plan: SearchPlan, level: Level, block: Block, u: np.ndarray) -> t
         first,
         COVERAGE,
         norm,
+        level.tree,
     )
     return first, norm
 
@@ -134,7 +135,10 @@ def _hunt_slab(
     for level, (first, norm) in zip(plan.levels, norms, strict=True):
         while factor < level.factor:
             y, factor = kernels.halve(y), factor * 2
-        best, code = kernels.detect(y, level.delays, level.steps, norm, first)
+        if level.tree is None:
+            best, code = kernels.detect(y, level.delays, level.steps, norm, first)
+        else:
+            best, code = kernels.detect_tree(y, level.tree, level.steps, norm, first)
         best, code = to_host(best), to_host(code)
         cell, pixel = np.nonzero(best >= plan.threshold)
         start = block.core.start // factor + first + cell * CELL

@@ -10,6 +10,8 @@ import numpy as np
 from tasks.array.namespace import to_device
 from tasks.search.calibration import stretches, survey
 from tasks.search.hunt import SLAB_BYTES, Block, SearchPlan, hunt
+from tasks.search.tree import TREE_COST
+from tasks.search.trials import Level
 
 PASSES = 2
 """Surveys that a stretch usually needs: the first finds interference, the second does without it."""
@@ -17,20 +19,24 @@ PASSES = 2
 FIXED_SECONDS = 12.0
 """Cluster, scan, look at the candidates, pictures: what even the smallest search takes."""
 
+PER_WIDTH = 3.0
+"""A boxcar costs its addition, its scaling and the comparison with the best."""
+
 SAMPLE_PIXELS, SAMPLE_VALUES = 64, 8 << 20
 
 
 @dataclass(frozen=True)
 class Work:
-    """How much there is to do: trials of pixels to hunt through, and values that one survey reads."""
+    """How much there is to do: trials of pixels, the additions they take, and the values that one survey reads."""
 
     pixel_trials: float
+    additions: float
     values_surveyed: float
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of one worker: to ``read`` a value, to ``survey`` it, to ``hunt`` through a pixel-trial."""
+    """Seconds of one worker: to ``read`` a value, to ``survey`` it, to ``hunt`` by one addition."""
 
     read: float
     survey: float
@@ -39,8 +45,15 @@ class Speed:
 
 def work(plan: SearchPlan) -> Work:
     """What the search of an observation has to do."""
-    per_sample = sum(len(lv.dms) * len(lv.widths) / lv.factor for lv in plan.levels)
-    return Work(per_sample * plan.shape[0] * plan.shape[2] * plan.shape[3], float(prod(plan.shape)))
+    n_pixel_samples = plan.shape[0] * plan.shape[2] * plan.shape[3]
+    trials = sum(len(lv.dms) * len(lv.widths) / lv.factor for lv in plan.levels)
+    summed = sum(_dedispersion(lv) / lv.factor for lv in plan.levels)
+    return Work(trials * n_pixel_samples, (summed + PER_WIDTH * trials) * n_pixel_samples, float(prod(plan.shape)))
+
+
+def _dedispersion(level: Level) -> float:
+    """Additions per sample of a level, a slow one in the tree counted as several."""
+    return level.delays.size if level.tree is None else TREE_COST * level.tree.additions
 
 
 def tile_bytes(plan: SearchPlan, n_pixel: int, itemsize: int) -> int:
@@ -69,16 +82,14 @@ def measure(plan: SearchPlan, dtype: np.dtype, read: float) -> Speed:
     hunt(sample, block)
     hunted = _seconds(lambda: hunt(sample, block))
     todo = work(sample)
-    return Speed(read, surveyed / todo.values_surveyed, hunted / todo.pixel_trials)
+    return Speed(read, surveyed / todo.values_surveyed, hunted / todo.additions)
 
 
 def expected_seconds(plan: SearchPlan, speed: Speed, n_worker: int) -> float:
     """Seconds of the whole search on ``n_worker`` workers."""
     todo, parts = work(plan), stretches(plan.shape[0])
     again = sum(part.stop - part.start for part in map(plan.read, parts)) / plan.shape[0]
-    busy = (
-        todo.values_surveyed * ((PASSES + again) * speed.read + PASSES * speed.survey) + todo.pixel_trials * speed.hunt
-    )
+    busy = todo.values_surveyed * ((PASSES + again) * speed.read + PASSES * speed.survey) + todo.additions * speed.hunt
     return FIXED_SECONDS + busy / n_worker
 
 

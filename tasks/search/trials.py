@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.search._formulas import CELL
 from tasks.search.dispersion import band_delay, dispersion_delays
+from tasks.search.tree import Tree, grow, is_cheaper
 
 FINE = (1, 2, 3, 4, 6, 8, 12, 16)
 """Widths of the finest level [samples]: neighbours are at most a factor 1.5 apart, which loses at most 10 % of S/N."""
@@ -17,6 +19,8 @@ FINE = (1, 2, 3, 4, 6, 8, 12, 16)
 DM_STEP = 0.5
 """Change of the band delay between neighbouring DM trials [samples of the level]."""
 
+TREE_CELLS = 32
+"""Cells of start times in one pass through a tree: more would share more, fewer would stay closer to the cache."""
 
 LARGEST_TABLE = 8 << 30
 """Most bytes that the norms of all trials of one stretch may take; a worker holds them at once."""
@@ -38,6 +42,8 @@ class Level:
     steps : (buffer, 4) int32 array
         How each boxcar sum is made: rows (first, second, shift, trial) mean ``box[t] = box_first[t] +
         box_second[t + shift]``; ``trial`` is the index into ``widths``, or -1 for a sum that is only a step on the way.
+    units : (channel,) float64 array or None
+        Delays per unit DM [half samples], where the channels are summed in a tree; None where each trial sums them all.
     """
 
     factor: int
@@ -45,6 +51,12 @@ class Level:
     delays: np.ndarray
     widths: tuple[int, ...]
     steps: np.ndarray
+    units: np.ndarray | None = None
+
+    @property
+    def tree(self) -> Tree | None:
+        """The tree whose paths the delays are."""
+        return None if self.units is None else grow(self.units.tobytes(), self.dms.tobytes(), _per_pass(self.widths))
 
     @property
     def reach(self) -> int:
@@ -98,9 +110,18 @@ def _level(
     freqs: np.ndarray, dt: float, dm_max: float, factor: int, widths: tuple[int, ...], dms: np.ndarray | None
 ) -> Level:
     grid = default_dms(freqs, dt * factor, dm_max) if dms is None else np.asarray(dms, np.float64)
+    units = 2 * dispersion_delays(freqs, 1.0, reference=float(np.max(freqs)))[0] / (dt * factor)
+    steps = _addition_chain(widths)
+    if is_cheaper(units, grid, _per_pass(widths)):
+        tree = grow(units.tobytes(), grid.tobytes(), _per_pass(widths))
+        return Level(factor, grid, tree.delays, widths, steps, units)
     seconds = dispersion_delays(freqs, grid, reference=float(np.max(freqs)))
-    halves = np.rint(2 * seconds / (dt * factor)).astype(np.int32)
-    return Level(factor, grid, halves, widths, _addition_chain(widths))
+    return Level(factor, grid, np.rint(2 * seconds / (dt * factor)).astype(np.int32), widths, steps)
+
+
+def _per_pass(widths: tuple[int, ...]) -> int:
+    """Sums per trial of one pass through a tree: whole cells of start times, and what the widest boxcar needs after them."""
+    return TREE_CELLS * CELL + max(widths) - 1
 
 
 def _addition_chain(widths: tuple[int, ...]) -> np.ndarray:

@@ -5,11 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.search import calibration as lattice
-from tasks.search import search
+from tasks.search import search, trials
 from tasks.search.calibration import calibrate, calibration, patterns, residual_images, stretches, survey
 from tasks.search.find import candidates, join_weights, make_plan, typical_weight
 from tasks.search.hunt import Block, hunt
@@ -99,13 +100,15 @@ def search_in_pieces(cube, freqs, mask, rows, columns, cuts):
     return candidates(plan, chosen, np.array([len(g) for g in groups]), beam, block)
 
 
-def test_candidates_are_identical_for_any_chunking(monkeypatch):
+@pytest.mark.parametrize("tree", [False, True])
+def test_candidates_are_identical_for_any_chunking(monkeypatch, tree):
     monkeypatch.setattr(lattice, "STRETCH", STRETCH)
+    monkeypatch.setattr(trials, "is_cheaper", lambda *_: tree)
     cube, freqs, mask = sky()
     whole = search(cube, freqs, DT, mask=mask, dm_max=2000.0)
     assert len(whole) >= 4
 
-    @settings(max_examples=6, deadline=None)
+    @settings(max_examples=4, deadline=None)
     @given(st.integers(3, 18), st.integers(3, 16), st.sets(st.sampled_from([128, 384]), max_size=2))
     def check(rows, columns, cuts):
         pieces = search_in_pieces(cube, freqs, mask, rows, columns, cuts)

@@ -9,6 +9,7 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
     pytest.skip("runs in the simulator: NUMBA_ENABLE_CUDASIM=1 pytest -m cudasim", allow_module_level=True)
 
 from tasks.search import _cpu, _gpu
+from tasks.search.tree import grow
 from tasks.search.trials import plan_levels
 
 pytestmark = pytest.mark.cudasim
@@ -23,6 +24,21 @@ def test_detect_is_its_twin_bit_for_bit():
     norm[:, :, 20:25] = 0
     args = (y, level.delays, level.steps, norm, -16)
     for cpu, gpu in zip(_cpu.detect(*args), _gpu.detect(*args), strict=True):
+        np.testing.assert_array_equal(cpu, gpu)
+
+
+@pytest.mark.parametrize("n_channel", [2, 5])
+def test_detect_tree_is_its_twin_bit_for_bit(n_channel):
+    rng = np.random.default_rng(4)
+    units = np.sort(rng.uniform(0, 1, n_channel))
+    units -= units[0]
+    steps = plan_levels(FREQS, 0.134, 300.0, (1, 2, 3))[0].steps
+    tree = grow(units.tobytes(), np.arange(0.0, 18.0, 3.0).tobytes(), 16 + 2)
+    y = rng.standard_normal((20, n_channel, 2)).astype(np.float32)
+    norm = rng.uniform(0.2, 1.0, (6, 3, 32)).astype(np.float32)
+    norm[:, :, 20:25] = 0
+    args = (y, tree, steps, norm, -16)
+    for cpu, gpu in zip(_cpu.detect_tree(*args), _gpu.detect_tree(*args), strict=True):
         np.testing.assert_array_equal(cpu, gpu)
 
 

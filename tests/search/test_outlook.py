@@ -46,5 +46,5 @@ def test_the_timed_sample_foretells_a_larger_block():
             survey(x, [(slice(0, 256), valid)], ~valid, gain, sigma)
         hunt(plan, block)
         spent.append(time.process_time() - start)
-    foretold = PASSES * todo.values_surveyed * speed.survey + todo.pixel_trials * speed.hunt
+    foretold = PASSES * todo.values_surveyed * speed.survey + todo.additions * speed.hunt
     assert 0.5 < foretold / min(spent) < 2.0
