@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flows._search import Field
+from flows._search import Field, located, publish_candidates
 from storage import search as layouts
 from storage.digest import digest_json
 from storage.layout import Layout, variable
 from storage.runs import RecordedRun
-from tasks.search.injection import Injected, Ranges, completeness, draw, recovered
+from tasks.search.cutouts import Cutout
+from tasks.search.injection import Injected, Ranges, completeness, draw, matches
 from tasks.search.steps import Observation
 
 SNR_EDGES = np.array([0, 5, 6, 7, 8, 9, 10, 12, 15, 20, 1e9])
@@ -22,17 +23,41 @@ def draw_pulses(seen: Observation, params: Any, sigma: list[np.ndarray], beam: f
     """Pulses for the whole observation, as bright as its noise asks for."""
     noise = np.median(np.array(sigma), 0)  # of the filtered images where there is a filter: the amplitude's own noise
     ranges = Ranges((params.snr_min, params.snr_max), params.dm_max, (params.width_min_s, params.width_max_s))
-    return draw(params.n, params.seed, seen.shape, seen.freqs, seen.dt, noise, params.beam or beam, ranges)
+    return draw(
+        params.n, params.seed, seen.shape, seen.freqs, seen.dt, noise, params.beam or beam, ranges, params.first
+    )
 
 
-def publish(run: RecordedRun, seen: Observation, pulses: list[Injected], frame: pd.DataFrame) -> None:
-    """Truth rows, the completeness as an array and a picture."""
+def publish(
+    run: RecordedRun, seen: Observation, pulses: list[Injected], frame: pd.DataFrame, cutouts: list[Cutout]
+) -> None:
+    """The completeness as an array and a picture; truth rows, and the candidates that the pulses became."""
     scale = Field.of(seen.cube).scale
     pulses = [replace(p, amplitude=p.amplitude * scale) for p in pulses]
-    snr = recovered(pulses, frame, seen.freqs, seen.dt)
-    found = np.array([s is not None for s in snr])
-    product_id = run.inputs["source"].product_id or ""
-    run.add_rows(*(_row(run, product_id, n, p, s) for n, (p, s) in enumerate(zip(pulses, snr, strict=True))))
+    chosen = matches(pulses, frame, seen.freqs, seen.dt)
+    found = np.array([k is not None for k in chosen])
+    _publish_completeness(run, pulses, found)
+    ids = _publish_found(run, seen, frame.loc[sorted(k for k in chosen if k is not None)], cutouts)
+    run.add_rows(*(_row(run, n, p, frame, k, ids.get(k)) for n, (p, k) in enumerate(zip(pulses, chosen, strict=True))))
+    bright = np.array([p.ideal_snr >= 8 for p in pulses])
+    ratios = [frame["snr"][k] / p.ideal_snr for p, k in zip(pulses, chosen, strict=True) if k is not None]
+    run.record(
+        n_injected=len(pulses),
+        n_found=int(found.sum()),
+        n_other_candidates=len(frame) - int(found.sum()),
+        completeness_snr_8=float(found[bright].mean()) if bright.any() else np.nan,
+        recovered_over_ideal=float(np.median(ratios)) if ratios else np.nan,
+    )
+
+
+def _publish_found(run: RecordedRun, seen: Observation, frame: pd.DataFrame, cutouts: list[Cutout]) -> dict[Any, str]:
+    """Candidates and cutouts of the pulses that were found; all others are the search's own to publish."""
+    table = located(frame.reset_index(drop=True), Field.of(seen.cube), run.params).assign(simulated=True)
+    kept = [cutouts[k] for k in frame.index if k < len(cutouts)]
+    return dict(zip(frame.index, publish_candidates(run, table, kept, seen.freqs), strict=True))
+
+
+def _publish_completeness(run: RecordedRun, pulses: list[Injected], found: np.ndarray) -> None:
     axes = {
         "ideal_snr": (np.array([p.ideal_snr for p in pulses]), SNR_EDGES),
         "dm": _binned([p.dm for p in pulses]),
@@ -47,15 +72,6 @@ def publish(run: RecordedRun, seen: Observation, pulses: list[Injected], frame: 
             product[f"{name}_{key}"].write((slice(0, len(values)),), np.asarray(values, np.float64))
     run.publish(product)
     run.save("completeness.png", _picture(curves), kind="picture")
-    bright = np.array([p.ideal_snr >= 8 for p in pulses])
-    ratios = [s / p.ideal_snr for p, s in zip(pulses, snr, strict=True) if s is not None]
-    run.record(
-        n_injected=len(pulses),
-        n_found=int(found.sum()),
-        n_other_candidates=len(frame) - int(found.sum()),
-        completeness_snr_8=float(found[bright].mean()) if bright.any() else np.nan,
-        recovered_over_ideal=float(np.median(ratios)) if ratios else np.nan,
-    )
 
 
 def _binned(values: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -63,11 +79,13 @@ def _binned(values: list[float]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(values), edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1])
 
 
-def _row(run: RecordedRun, product_id: str, n: int, pulse: Injected, snr: float | None) -> layouts.Injection:
+def _row(
+    run: RecordedRun, n: int, pulse: Injected, frame: pd.DataFrame, label: Any, candidate: str | None
+) -> layouts.Injection:
     return layouts.Injection(
         id=digest_json([run.id, n, pulse.time, pulse.dm])[:16],
         run_id=run.id,
-        product_id=product_id,
+        product_id=run.inputs["source"].product_id or "",
         number=n + 1,
         time_s=pulse.time,
         y=pulse.y,
@@ -78,8 +96,11 @@ def _row(run: RecordedRun, product_id: str, n: int, pulse: Injected, snr: float 
         spectral_index=pulse.spectral_index,
         fluence=pulse.fluence,
         ideal_snr=pulse.ideal_snr,
-        found=snr is not None,
-        snr=snr,
+        found=candidate is not None,
+        snr=None if candidate is None else float(frame["snr"][label]),
+        candidate_id=candidate,
+        seed=run.params.seed,  # type: ignore[attr-defined]
+        sobol_index=pulse.index,
     )
 
 

@@ -116,26 +116,14 @@ def publish(
     flags: Product,
 ) -> None:
     """Candidates as rows and Parquet, flags and cutouts as arrays, a picture for each cutout, the exposure as a row."""
-    field, params = Field.of(seen.cube), run.params
-    table = located(frame, field, params)
+    field = Field.of(seen.cube)
+    table = located(frame, field, run.params)
     run.publish(flags)
-    uri = None
-    if cutouts:
-        product = run.create("cutouts", cutout_layout(cutouts, frame, seen.freqs))
-        write_cutouts(product, cutouts)
-        run.publish(product)
-        uri = run.area.public(product.uri)  # where it will stand when the run has ended
-    buffer = BytesIO()
-    table.to_parquet(buffer, index=False)
-    run.save("candidates.parquet", buffer.getvalue(), kind="candidates")
-    for n, cutout in enumerate(cutouts):
-        run.save(f"candidate_{n + 1:03d}.png", draw(cutout, plain_row(table, n), seen.freqs), kind="picture")
-    product_id = run.inputs["source"].product_id or ""
+    publish_candidates(run, table, cutouts, seen.freqs)
     rows = [plain_row(table, n) for n in range(len(table))]
-    run.add_rows(
-        *(_candidate(run, product_id, n, row, uri if n < len(cutouts) else None) for n, row in enumerate(rows))
-    )
-    exposure = _exposure(run, product_id, seen, plan, weights, field, len(rows))
+    for n, cutout in enumerate(cutouts):
+        run.save(f"candidate_{n + 1:03d}.png", draw(cutout, rows[n], seen.freqs), kind="picture")
+    exposure = _exposure(run, run.inputs["source"].product_id or "", seen, plan, weights, field, len(rows))
     run.add_rows(exposure)
     run.record(
         n_candidates=len(rows),
@@ -148,6 +136,26 @@ def publish(
         **{name: table[column].to_numpy()[:100] for name, column in METRICS.items() if len(rows)},
     )
     run.report(candidates=rows[:20], simulated=field.simulated)
+
+
+def publish_candidates(run: RecordedRun, table: pd.DataFrame, cutouts: list[Cutout], freqs: np.ndarray) -> list[str]:
+    """Candidates as rows and Parquet, the cutouts of the first ones as arrays; return the rows' ids."""
+    uri = None
+    if cutouts:
+        product = run.create("cutouts", cutout_layout(cutouts, table, freqs))
+        write_cutouts(product, cutouts)
+        run.publish(product)
+        uri = run.area.public(product.uri)  # where it will stand when the run has ended
+    buffer = BytesIO()
+    table.to_parquet(buffer, index=False)
+    run.save("candidates.parquet", buffer.getvalue(), kind="candidates")
+    product_id = run.inputs["source"].product_id or ""
+    rows = [
+        _candidate(run, product_id, n, plain_row(table, n), uri if n < len(cutouts) else None)
+        for n in range(len(table))
+    ]
+    run.add_rows(*rows)
+    return [row.id for row in rows]
 
 
 METRICS = {

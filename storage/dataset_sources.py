@@ -127,27 +127,23 @@ def _cutouts(row: ProductRow) -> Offer:
 
 
 def _candidate_rows(row: ProductRow) -> dict[int, dict[str, Any]]:
-    """What is known of each candidate of a search, by its place in the cutouts: the database's row, the injection it is."""
+    """What is known of each candidate, by its place in the cutouts: the row, the injection it is, what a person said of it."""
+    from storage.labels import labels
     from storage.search import Candidate, Injection
 
     with session() as s:
         found = s.scalars(select(Candidate).where(Candidate.run_id == row.run_id)).all()
-        injected = s.scalars(select(Injection).where(Injection.run_id == row.run_id)).all()
+        injected = {i.candidate_id: i for i in s.scalars(select(Injection).where(Injection.run_id == row.run_id))}
+    decided = labels("candidates", [candidate.id for candidate in found])
     facts = {}
     for candidate in found:
         known = {c.key: getattr(candidate, c.key) for c in Candidate.__table__.columns}
-        truth = next((i for i in injected if _is(candidate, i)), None)
-        if truth is not None:
-            known |= {f"injected_{name}": getattr(truth, name) for name in ("dm", "width_s", "y", "x")}
+        known["verdict"] = decided.get(candidate.id, {}).get("verdict")
+        if truth := injected.get(candidate.id):
+            known |= {f"injected_{name}": getattr(truth, name) for name in ("number", "dm", "width_s", "y", "x")}
             known |= {"injected_snr": truth.ideal_snr, "injection": truth.id, "simulated": True}
         facts[candidate.number - 1] = known
     return facts
-
-
-def _is(candidate: Any, injection: Any) -> bool:
-    """Whether a candidate is this injection: at its pixel, within its width (or half a second) of its time."""
-    near = abs(candidate.y - injection.y) <= 3 and abs(candidate.x - injection.x) <= 3
-    return near and abs(candidate.time_s - injection.time_s) <= max(injection.width_s, candidate.width_s, 0.5)
 
 
 def whole_group(uri: str) -> dict[str, Product]:

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Double, Index, String, Text
+from sqlalchemy import Double, Index, String, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.database import Base
+from storage.database import Base, session
 from storage.layout import Coordinate, Layout, variable
 from storage.listing import Listing
 
@@ -87,6 +87,16 @@ class Injection(Base):
     ideal_snr: Mapped[float] = mapped_column(Double)
     found: Mapped[bool]
     snr: Mapped[float | None] = mapped_column(Double)
+    candidate_id: Mapped[str | None] = mapped_column(String(16), index=True)
+    seed: Mapped[int | None]
+    sobol_index: Mapped[int | None]
+
+
+def next_sobol_index(seed: int) -> int:
+    """The first point of the Sobol sequence of ``seed`` behind every pulse drawn so far."""
+    with session() as s:
+        last = s.scalar(select(func.max(Injection.sobol_index)).where(Injection.seed == seed))
+    return 0 if last is None else last + 1
 
 
 def baseline(shape: tuple[int, int, int, int], n_stretch: int, edge: int) -> Layout:

@@ -1,6 +1,6 @@
 """Simulated pulses off every grid, added to real data: the measure of what a search finds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ class Injected:
     spectral_index: float
     amplitude: float
     ideal_snr: float
+    index: int = 0
+    """Place in the Sobol sequence that it was drawn from."""
 
     @property
     def fluence(self) -> float:
@@ -55,15 +57,16 @@ def draw(
     sigma: np.ndarray,
     beam: float,
     ranges: Ranges,
+    first: int = 0,
 ) -> list[Injected]:
-    """At most ``n`` pulses from a Sobol sequence; those that would meet an earlier one are left out.
+    """At most ``n`` pulses from a Sobol sequence, from its point ``first`` on; those that would meet an earlier one are left out.
 
     ``sigma`` (channel,) is the noise of a sample where the matched filter has its peak; ``beam`` its FWHM [pixels].
     """
     sobol = qmc.Sobol(8, seed=seed)  # pyright: ignore[reportCallIssue] - a decorator hides it
-    samples = sobol.random(int(2 ** np.ceil(np.log2(max(2, n)))))[:n]
+    samples = sobol.random(int(2 ** np.ceil(np.log2(max(2, first + n)))))[first : first + n]
     chosen: list[Injected] = []
-    for u in samples:
+    for index, u in enumerate(samples, first):
         width = _log_between(u[0], ranges.width_s)
         dm, length = u[1] * ranges.dm_max, shape[0] * dt
         reach = band_delay(freqs) * dm + width
@@ -81,6 +84,7 @@ def draw(
             ranges.spectral_index[0] + u[6] * np.ptp(ranges.spectral_index),
             1.0,
             1.0,
+            index,
         )
         if all(_apart(pulse, other, freqs, beam) for other in chosen):
             chosen.append(_scaled(pulse, ranges.snr[0] + u[7] * np.ptp(ranges.snr), shape[0], freqs, dt, sigma))
@@ -100,7 +104,7 @@ def _scaled(pulse: Injected, snr: float, n_time: int, freqs: np.ndarray, dt: flo
     usable = sigma > 0
     shape = profile(pulse, n_time, freqs, dt)[:, usable] / sigma[usable]
     amplitude = snr / np.sqrt((shape**2).sum())
-    return Injected(**(pulse.__dict__ | {"amplitude": float(amplitude), "ideal_snr": float(snr)}))
+    return replace(pulse, amplitude=float(amplitude), ideal_snr=float(snr))
 
 
 def profile(pulse: Injected, n_time: int, freqs: np.ndarray, dt: float) -> np.ndarray:
@@ -135,21 +139,21 @@ def add_pulses(
     for pulse in pulses:
         distance = (rows - pulse.y) ** 2 + (columns - pulse.x) ** 2
         if distance.min() < (4 * fwhm.max()) ** 2:
-            moved = Injected(**(pulse.__dict__ | {"time": pulse.time - t0 * dt}))
+            moved = replace(pulse, time=pulse.time - t0 * dt)
             flux = profile(moved, n_time, freqs, dt)
             spot = np.exp(-4 * np.log(2) * distance / fwhm[:, None, None] ** 2)
             out += (flux[:, :, None, None] * spot).astype(np.float32)
     return out
 
 
-def recovered(pulses: list[Injected], found: pd.DataFrame, freqs: np.ndarray, dt: float) -> list[float | None]:
-    """S/N at which each pulse was found, or None: one candidate per pulse, the strongest first on both sides.
+def matches(pulses: list[Injected], found: pd.DataFrame, freqs: np.ndarray, dt: float) -> list[Any]:
+    """The label in ``found`` of the candidate that is each pulse, or None: one each, the strongest first on both sides.
 
     A candidate matches within half a beam of 3 pixels, within the pulse's length in time at the mean frequency, and in
     DM where the error moves the ends of the band by no more than the pulse's length and a sample.
     """
     used: set[Any] = set()
-    snr: list[float | None] = [None] * len(pulses)
+    chosen: list[Any] = [None] * len(pulses)
     for i in sorted(range(len(pulses)), key=lambda i: -pulses[i].ideal_snr):
         p = pulses[i]
         length = p.width + 2 * p.scattering
@@ -158,10 +162,9 @@ def recovered(pulses: list[Injected], found: pd.DataFrame, freqs: np.ndarray, dt
         alike = (found["dm"] - p.dm).abs() * band_delay(freqs) <= length + dt
         matching = [k for k in found.index[near & timely & alike] if k not in used]
         if matching:
-            best = max(matching, key=lambda k: found["snr"][k])
-            used.add(best)
-            snr[i] = float(found["snr"][best])
-    return snr
+            chosen[i] = max(matching, key=lambda k: found["snr"][k])
+            used.add(chosen[i])
+    return chosen
 
 
 def completeness(values: np.ndarray, found: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:

@@ -126,6 +126,7 @@ def search(home):
                 run.add_rows(Candidate(id=f"{seed:08d}{i:08d}", run_id=run.id, product_id="p", number=i + 1, **facts))
             truth = {"time_s": 2.1, "y": 21.0, "x": 5.0, "dm": 205.0, "width_s": 0.1, "scattering_s": 0.0}
             truth |= {"spectral_index": 0.0, "fluence": 1.0, "ideal_snr": 12.5, "found": True, "snr": 12.0}
+            truth |= {"candidate_id": f"{seed:08d}{2:08d}"}
             run.add_rows(Injection(id=f"i{seed}", run_id=run.id, product_id="p", number=1, **truth))
         return run.summary.first("cutouts").uri
 

@@ -7,6 +7,7 @@ from flows.dataset import closing
 from storage.dataset import version
 from storage.dataset_files import read_index
 from storage.errors import BadInputError
+from storage.labels import decide
 from storage.product import Product
 from storage.reader import ShardReader
 from storage.summary import ProductSummary
@@ -30,6 +31,16 @@ def test_cutouts_carry_label_and_truth(search, build):
     assert mine["simulated"].tolist() == [i == 2 for i in range(6)]
     assert mine["edge"].tolist() == [1, 0, 0, 0, 0, 0]
     np.testing.assert_array_equal(data["image"][mine.loc[3, "record"]], Product(uri, "image").read()[3])
+
+
+def test_what_a_person_said_is_the_label(search, build):
+    uri = search(0, known="PSR J0000")
+    for number, verdict in [(0, "reject"), (1, "reject"), (3, "accept"), (4, "accept"), (4, "clear")]:
+        decide("candidates", f"{0:08d}{number:08d}", verdict, "someone")
+    build(kind="cutouts")
+    index = read_index(version("cutouts").folder).set_index("candidate")
+    assert index["label"][range(6)].tolist() == ["rejected", "rejected", "injection", "astro", "unvetted", "unvetted"]
+    assert index["source_uri"].unique().tolist() == [uri]
 
 
 def test_a_known_source_is_one_group_over_all_nights(search, build):

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from flows.dataset import DatasetParams, dataset
 from flows.injection import InjectionParams, injection
 from flows.periodicity import PeriodicityParams, periodicity, targets
 from flows.survey import SurveyParams, survey
 from storage import query
 from storage.database import session
+from storage.dataset import version
+from storage.dataset_files import read_index
 from storage.errors import BadInputError
-from storage.search import Exposure, Injection
+from storage.search import Exposure, Injection, next_sobol_index
 from tests.search.oracle import DT, FREQS
 
 SHAPE = (160, 8, 20, 20)
@@ -22,7 +25,23 @@ def test_injections_are_found_and_make_a_rate_limit(home, prefect_server, tmp_pa
         InjectionParams(source=str(path), n=8, snr_min=12, dm_max=1000, width_max_s=1.0, psf_fwhm=3.0, threshold=6)
     )
     assert found.metrics["completeness_snr_8"] > 0.7
-    assert len(query.table(Injection)) == found.metrics["n_injected"]
+    truths = query.frame(query.table(Injection))
+    assert len(truths) == found.metrics["n_injected"]
+    assert [p.kind for p in found.products] == ["completeness", "picture", "cutouts", "candidates"]
+
+    made = dataset(DatasetParams(kind="cutouts", radius=0.0, link_radius=0.0))
+    index = read_index(version("cutouts").folder).set_index("injected_number")
+    assert len(index) == made.metrics["n_samples"] == found.metrics["n_found"]
+    assert index["simulated"].all() and (index["label"] == "injection").all()
+    for truth in truths[truths["found"]].itertuples():
+        row = index.loc[truth.number]
+        assert row[["injected_dm", "injected_snr", "injected_y", "snr"]].tolist() == [
+            truth.dm,
+            truth.ideal_snr,
+            truth.y,
+            truth.snr,
+        ]
+    assert next_sobol_index(0) == truths["sobol_index"].max() + 1
 
     with session() as s:
         s.add(exposure())

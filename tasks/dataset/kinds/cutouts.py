@@ -27,10 +27,10 @@ class Cutouts:
     channels: bool = False
     facts: tuple[str, ...] = (
         "snr", "dm", "width_s", "time_s", "mjd", "ra_deg", "dec_deg", "y", "x", "edge",
-        "injected_dm", "injected_width_s", "injected_snr", "injected_y", "injected_x", "simulated",
+        "injected_number", "injected_dm", "injected_width_s", "injected_snr", "injected_y", "injected_x", "simulated",
     )  # fmt: skip
     place: tuple[str, ...] = ("candidate",)
-    classes: tuple[str, ...] = ("unvetted", "astro", "injection")
+    classes: tuple[str, ...] = ("unvetted", "astro", "injection", "rejected")
     group_meaning: str = (
         "a known source; else the night and the square degree, or the part of the image without a place on the sky"
     )
@@ -119,6 +119,8 @@ def _rows(array: Readable, numbers: np.ndarray) -> np.ndarray:
 def _label(row: Mapping[str, object]) -> str:
     if row.get("injection"):
         return "injection"
+    if row.get("verdict"):
+        return "astro" if row["verdict"] == "accept" else "rejected"
     return "astro" if row.get("known_source") else "unvetted"
 
 
