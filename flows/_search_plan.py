@@ -46,7 +46,7 @@ def foretell(params: Any) -> dict[str, Any]:
         "shape": list(cube.shape),
         "tiles": len(parts) * per_part["tiles"],
         "bytes": prod(cube.shape) * cube.dtype.itemsize,
-        "memory_per_worker_bytes": tile_bytes(plan, min(edge, n_y) * min(edge, n_x), cube.dtype.itemsize),
+        "memory_per_worker_bytes": tile_bytes(plan, min(edge, n_y) * min(edge, n_x), cube.dtype),
         "n_dm_trials": sum(len(level.dms) for level in plan.levels),
         "n_width_trials": sum(len(level.widths) for level in plan.levels),
         "pixel_trials": work(plan).pixel_trials,

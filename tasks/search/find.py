@@ -17,6 +17,7 @@ from tasks.search.sifting import Events, join_events, sift
 from tasks.search.significance import false_alarm_probability, independent_trials
 from tasks.search.spatial import make_beam, matched_filter
 from tasks.search.trials import check_memory, default_widths, plan_levels
+from tasks.search.values import readable
 
 COLUMNS = (
     "time_s",
@@ -130,7 +131,7 @@ class _Sky:
     """The cube as the search sees it: flat pixels, matched filter applied, masks known."""
 
     def __init__(self, cube: Any, freqs: np.ndarray, mask: np.ndarray | None, psf_fwhm: float | None):
-        self.freqs, self.shape = freqs, cube.shape
+        self.freqs, self.shape, cube = freqs, cube.shape, readable(cube)
         flat = cube.reshape(*cube.shape[:2], -1)
         count = to_host(native(cube, __package__).count_finite(flat))
         self.valid, self.per_pixel = count > 0, None

@@ -12,6 +12,7 @@ from tasks.search.calibration import stretches, survey
 from tasks.search.hunt import SLAB_BYTES, Block, SearchPlan, hunt
 from tasks.search.tree import TREE_COST
 from tasks.search.trials import Level
+from tasks.search.values import kernel_type
 
 PASSES = 2
 """Surveys that a stretch usually needs: the first finds interference, the second does without it."""
@@ -56,11 +57,11 @@ def _dedispersion(level: Level) -> float:
     return level.delays.size if level.tree is None else TREE_COST * level.tree.additions
 
 
-def tile_bytes(plan: SearchPlan, n_pixel: int, itemsize: int) -> int:
+def tile_bytes(plan: SearchPlan, n_pixel: int, dtype: np.dtype) -> int:
     """Memory of one worker: the samples and masks of ``n_pixel`` pixels, the trials' norms, conditioned slabs."""
     longest = max(part.stop - part.start for part in map(plan.read, stretches(plan.shape[0])))
     norms = sum(4 * len(lv.dms) * len(lv.widths) * (longest // lv.factor + lv.reach) for lv in plan.levels)
-    return longest * plan.shape[1] * n_pixel * (itemsize + 1) + norms + 3 * SLAB_BYTES
+    return longest * plan.shape[1] * n_pixel * (kernel_type(dtype).itemsize + 1) + norms + 3 * SLAB_BYTES
 
 
 def measure(plan: SearchPlan, dtype: np.dtype, read: float) -> Speed:
@@ -71,7 +72,7 @@ def measure(plan: SearchPlan, dtype: np.dtype, read: float) -> Speed:
     part = stretches(plan.shape[0])[0]
     n = min(part.stop, max(256, SAMPLE_VALUES // (SAMPLE_PIXELS * plan.shape[1])))
     noise = np.random.default_rng(0).normal(0, 20, (n, plan.shape[1], SAMPLE_PIXELS))
-    x, valid = to_device(noise.astype(dtype)), np.ones(noise.shape[:2], bool)
+    x, valid = to_device(noise.astype(kernel_type(dtype))), np.ones(noise.shape[:2], bool)
     group, sigma = [(slice(0, SAMPLE_PIXELS), valid)], np.full(plan.shape[1], 20.0)
     level, _ = survey(x, group, ~valid, np.ones(n), sigma)
     surveyed = _seconds(lambda: survey(x, group, ~valid, np.ones(n), sigma))

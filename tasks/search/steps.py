@@ -28,6 +28,7 @@ from tasks.search.noise import Sums, Weights, rough_beam, rough_sigma, scan_time
 from tasks.search.refine import Pulse
 from tasks.search.sifting import Events, join_events, sift
 from tasks.search.spatial import Beam, make_beam, matched_filter
+from tasks.search.values import readable
 from tasks.stage import run_stage
 
 
@@ -55,7 +56,7 @@ class Observation:
         reach = 0 if self.beam is None else self.beam.reach
         around = _grown(rows, reach, self.shape[2]), _grown(columns, reach, self.shape[3])
         region = (times, slice(0, self.shape[1]), *around)
-        values = self.cube.read(region)
+        values = readable(self.cube.read(region))
         valid = self.cube["valid"].read(region) if "valid" in self.cube else np.ones(values.shape, bool)
         if values.dtype.kind == "f":
             valid &= np.isfinite(values)

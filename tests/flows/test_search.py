@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray
+from astropy.table import Table
 
 from deployments.running import plan
 from flows._search import observe
@@ -15,6 +16,7 @@ from storage.product import create
 from storage.search import Candidate, Exposure
 from tasks.search import search as search_cube
 from tests.search.oracle import DT, FREQS, pulse
+from tests.search.test_sky import KNOWN, header
 
 SHAPE = (120, 8, 24, 20)
 
@@ -62,6 +64,8 @@ def test_a_file_becomes_candidates(home, prefect_server, night, tmp_path):
         assert float(cutouts["image"][0].max()) > 10
     assert len(query.table(Candidate, "snr > 15 and dm > 100")) >= 1
     assert len(query.table(Exposure)) == 1
+    for r in rows:  # no WCS: no place on the sky, so nothing known is near either
+        assert (r["ra_deg"], r["dec_deg"], r["known_source"]) == (None, None, None)
     assert search(params(path, catalogue=str(catalogue))).run == summary.run
     after = plan("search", params(query.products("kind = 'radio_cube'")[0]["id"]))
     for key in ("shape", "tiles", "bytes", "memory_per_worker_bytes", "pixel_trials"):
@@ -95,3 +99,29 @@ def test_uneven_times_and_shuffled_channels_get_a_sentence(home, tmp_path):
         observe(cube, params("x"))
     with pytest.raises(BadInputError, match="expected equal steps"):
         observe(cube, params("x", freq_first=1400.0, freq_last=1300.0))
+
+
+def test_half_precision_with_a_wcs_is_placed_on_the_sky_and_matched(home, prefect_server, tmp_path):
+    """A Zarr cube of float16, as a correlator would write it, against a VOTable."""
+    cube = np.random.default_rng(5).standard_normal(SHAPE, dtype=np.float32)
+    cube += pulse(SHAPE, FREQS, time=5.0, dm=800.0, width=0.4, y=10, x=20 - 1, amplitude=7.0)
+    dims = ("time", "channel", "y", "x")
+    coords = {
+        "time": Coordinate(("time",), np.arange(SHAPE[0]) * DT, {"units": "s"}),
+        "channel": Coordinate(("channel",), FREQS, {"units": "MHz"}),
+    }
+    described = Layout("cube", {"cube": variable(dims, SHAPE, "float16")}, coords, {"wcs": header(crpix=[20, 11])})
+    night = create(str(tmp_path / "night.zarr"), described)
+    night.write(tuple(slice(0, n) for n in SHAPE), cube.astype(np.float16))
+    Table(KNOWN).write(tmp_path / "known.vot", format="votable")
+
+    summary = search(params(night.uri, catalogue=str(tmp_path / "known.vot"), match_radius=40.0))
+
+    assert query.products("kind = 'radio_cube'")[0]["dtype"] == "float16"  # kept, not widened
+    (row,) = query.table(Candidate)
+    assert row["known_source"] == "Crab"
+    assert row["separation_arcsec"] < 0.3 * 36  # a third of a pixel
+    assert (row["ra_deg"], row["dec_deg"]) == pytest.approx((83.63, 22.01), abs=0.005)
+    (exposure,) = query.table(Exposure)
+    assert exposure["area_deg2"] == pytest.approx(24 * 20 * 1e-4)
+    assert summary.metrics["n_candidates"] == 1

@@ -25,7 +25,7 @@ def test_more_workers_share_and_a_longer_night_takes_longer():
     half = expected_seconds(replace(night, shape=(80_000, 8, 50, 50)), speed, 1)
     assert one > two > one / 2
     assert 1.8 < one / half < 2.0  # all but what every search takes
-    assert tile_bytes(night, 2048, 1) > tile_bytes(night, 1024, 1) > 2 * 8192 * 8 * 1024
+    assert tile_bytes(night, 2048, np.dtype(np.int8)) > tile_bytes(night, 1024, np.dtype(np.int8)) > 2 * 8192 * 8 * 1024
 
 
 def test_the_timed_sample_foretells_a_larger_block():

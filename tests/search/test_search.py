@@ -1,6 +1,7 @@
 """What a person relies on: pulses come back at their own time, place, DM, width and S/N, whatever surrounds them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tasks.search import search
@@ -141,11 +142,11 @@ def test_one_channel_is_searched_without_dispersion():
     assert found.dm[0] == 0.0
 
 
-def test_integers_are_searched_as_they_are():
+@pytest.mark.parametrize("kind", ["int8", "int16", ">i2", "float16", ">f4", "float64"])
+def test_every_type_that_files_hold_is_searched_alike(kind):
     signal = pulse((75, 8, 8, 8), FREQS, time=5.0, dm=400.0, width=0.4, y=3, x=4, amplitude=6.0)
-    counts = np.rint(16 * (noise((75, 8, 8, 8)) + signal))
-    found = search(np.clip(counts, -127, 127).astype(np.int8), FREQS, DT)
-    assert len(found) == 1
+    counts = np.clip(np.rint(16 * (noise((75, 8, 8, 8)) + signal)), -127, 127)  # exact in every type
+    pd.testing.assert_frame_equal(search(counts.astype(kind), FREQS, DT), search(counts.astype("f4"), FREQS, DT))
 
 
 @pytest.mark.parametrize(
