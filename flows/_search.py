@@ -132,7 +132,7 @@ def publish(
         n_dm_trials=sum(len(level.dms) for level in plan.levels),
         n_width_trials=sum(len(level.widths) for level in plan.levels),
         **vars(work(plan)),
-        complete_up_to_dm=frame.attrs["incomplete_above_dm"],
+        complete_up_to_dm=frame.attrs["complete_up_to_dm"],
         **{name: table[column].to_numpy()[:100] for name, column in METRICS.items() if len(rows)},
     )
     run.report(candidates=rows[:20], simulated=field.simulated)

@@ -19,8 +19,9 @@ from storage.product import Product
 from tasks.array.namespace import to_device, to_host
 from tasks.array.tiling import Tile, tiles
 from tasks.search.calibration import calibration, patterns, residual_images, stretches, survey
+from tasks.search.candidates import candidates, cut_patch
 from tasks.search.cutouts import BINS, DM_TRIALS, EDGE, Cutout, cut_out
-from tasks.search.find import candidates, cut_patch, typical_weight
+from tasks.search.find import typical_weight
 from tasks.search.folding import Fold, dedispersed, search_periods
 from tasks.search.hunt import Block, SearchPlan, hunt
 from tasks.search.injection import Injected, add_pulses

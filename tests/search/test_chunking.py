@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tasks.search import calibration as lattice
 from tasks.search import search, trials
 from tasks.search.calibration import calibrate, calibration, patterns, residual_images, stretches, survey
-from tasks.search.find import candidates, join_weights, make_plan, typical_weight
+from tasks.search.candidates import candidates
+from tasks.search.find import join_weights, make_plan, typical_weight
 from tasks.search.hunt import Block, hunt
 from tasks.search.noise import Sums, rough_beam, rough_sigma, scan_times
 from tasks.search.sifting import join_events, sift

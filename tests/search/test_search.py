@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from tasks.search import search
-from tasks.search.find import COLUMNS
+from tasks.search.candidates import COLUMNS
+from tasks.search.dispersion import band_delay
 from tests.search.oracle import DT, FREQS, pulse
 
 
@@ -174,4 +175,5 @@ def test_a_cube_shorter_than_the_largest_delay_is_searched_as_far_as_it_goes():
     signal = pulse(shape, FREQS, time=1.5, dm=200.0, width=0.3, y=2, x=2, amplitude=9.0)
     found = search(noise(shape) + signal, FREQS, DT, dm_max=20000.0)
     assert len(found) == 1
-    assert found.attrs["incomplete_above_dm"] < 20000.0
+    fits = found.attrs["complete_up_to_dm"]
+    assert band_delay(FREQS) * fits < 24 * DT < band_delay(FREQS) * (fits + 200)  # the largest trial whose delay fits
