@@ -1,6 +1,7 @@
 """The one cluster of a flow: GPUs where there are any, else this machine's cores; or one that exists elsewhere.
 
-Every worker declares one ``GPU`` resource, also where it stands for a core, so that the same annotations hold everywhere.
+Every worker declares ``GPU`` resources, also where they stand for a core, so that the same annotations hold everywhere: two,
+one for the tile that computes and one for the tile that is read or written meanwhile (`storage.turns`).
 """
 
 import logging
@@ -15,6 +16,9 @@ from storage.errors import BadInputError
 from storage.settings import settings
 
 log = logging.getLogger("nightloom")
+
+DEPTH = 2
+"""Tiles a worker holds: while one computes, the next is read and decoded, or the last encoded and written."""
 
 KINDS = ("auto", "cpu", "cuda", "slurm", "kubernetes", "tcp://host:port", "tls://host:port")
 
@@ -113,8 +117,8 @@ def _cpu() -> Any:
 
     return LocalCluster(
         n_workers=cores(),
-        threads_per_worker=1,
-        resources={"GPU": 1},
+        threads_per_worker=DEPTH,
+        resources={"GPU": DEPTH},
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         local_directory=str(settings().home / "dask"),
@@ -126,8 +130,8 @@ def _cuda() -> Any:
     from dask_cuda import LocalCUDACluster
 
     return LocalCUDACluster(
-        threads_per_worker=1,
-        resources={"GPU": 1},
+        threads_per_worker=DEPTH,
+        resources={"GPU": DEPTH},
         rmm_pool_size=0.7,
         pre_import="cupy",
         host="127.0.0.1",
@@ -142,7 +146,7 @@ def _slurm() -> Any:
     from dask_jobqueue import SLURMCluster  # pyright: ignore[reportPrivateImportUsage] - its documented home
 
     exports = [f"export {name}={value}" for name, value in _worker_environment().items()]
-    defaults = {"worker_extra_args": ["--resources", "GPU=1"], "job_script_prologue": exports}
+    defaults = {"worker_extra_args": ["--resources", f"GPU={DEPTH}"], "job_script_prologue": exports}
     return _scaled(partial(SLURMCluster, **defaults), "slurm")
 
 
@@ -150,7 +154,7 @@ def _kubernetes() -> Any:
     from dask_kubernetes.operator import KubeCluster
 
     # Without the declaration every tile would wait for ever for a worker that may take it.
-    command = ["dask-worker", "--resources", "GPU=1", "--nthreads", "1"]
+    command = ["dask-worker", "--resources", f"GPU={DEPTH}", "--nthreads", str(DEPTH)]
     return _scaled(partial(KubeCluster, worker_command=command, env=_worker_environment()), "kubernetes")
 
 

@@ -22,13 +22,14 @@ SECONDS = 0.25
 
 @dataclass(frozen=True)
 class TileDone:
-    """What came of one tile: its small record, the shards it wrote, what it cost."""
+    """What came of one tile: its small record, the shards it wrote, what it cost; ``computed`` is its time on the device."""
 
     tile: str
     record: Any
     writes: Sequence[ShardWrite]
     seconds: float
     peak_bytes: int
+    computed: float = 0.0
 
 
 @dataclass(frozen=True)

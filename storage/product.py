@@ -13,6 +13,7 @@ from storage import writes
 from storage.errors import RegionNotAlignedError, StoreError
 from storage.layout import Coordinate, Layout, Variable
 from storage.stores import one_sentence, open_group, open_store, persistently, remove
+from storage.turns import aside
 
 Region = tuple[slice, ...]
 
@@ -74,7 +75,7 @@ class Product:
     def read(self, region: Region | None = None) -> np.ndarray:
         """Return the values of ``region`` (default: all), in host memory."""
         array = self._open("r")
-        with one_sentence(f"{self.uri} could not be read"):
+        with aside(), one_sentence(f"{self.uri} could not be read"):
             return np.asarray(persistently(self.uri, lambda: array[... if region is None else region]))
 
     def write(self, region: Region, values: np.ndarray) -> None:
@@ -85,7 +86,7 @@ class Product:
             return
         self._refuse_shared_cells(region)
         array = self._open("r+")
-        with one_sentence(f"{self.uri} could not be written"):
+        with aside(), one_sentence(f"{self.uri} could not be written"):
             persistently(self.uri, lambda: array.set_basic_selection(region, values))
             writes.note(self.uri, array, region, values)
 

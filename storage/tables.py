@@ -96,6 +96,7 @@ class Stage(Base):
     tile_shape: Mapped[list[int] | None] = mapped_column(Json)
     tile_seconds: Mapped[float | None]
     pieces: Mapped[int] = mapped_column(default=1, server_default="1")
+    waited: Mapped[float | None]
     seconds: Mapped[float | None]
     started: Mapped[datetime] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)

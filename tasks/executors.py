@@ -8,6 +8,8 @@ from typing import Any
 from tasks.attempts import Attempt
 
 CAPACITY_SECONDS = 10.0
+FULL = 0.5
+"""A worker whose memory was filled to this part by the tiles it holds gets one at a time."""
 
 Result = tuple[Attempt, Any]
 """An attempt, and what came of it: what the function returned, or the exception it raised."""
@@ -15,6 +17,8 @@ Result = tuple[Attempt, Any]
 
 class Here:
     """One attempt at a time, in this process: ``function(attempt, *args)``."""
+
+    devices = 1
 
     def __init__(self, function: Callable[..., Any], *args: Any) -> None:
         self.function, self.args = function, args
@@ -47,17 +51,25 @@ class Here:
         except Exception as error:  # noqa: BLE001 - a tile's failure is data: it is retried or reported with its index
             return attempt, error
 
+    def weigh(self, peak_bytes: int) -> None:
+        """Nothing follows from how much memory a tile took: there is one at a time."""
+
     def close(self) -> None:
         """Leave nothing running."""
         self.waiting.clear()
 
 
 class OnCluster:
-    """The same on Dask workers; a few more than there are threads are in flight, so that none waits for the driver."""
+    """The same on Dask workers; a few more than there are threads are in flight, so that none waits for the driver.
+
+    A worker that declares two ``GPU`` slots holds two tiles, one that computes and one that is read or written, as long as
+    its memory is large enough.
+    """
 
     def __init__(self, client: Any, arrivals: Any, function: Callable[..., Any], *args: Any) -> None:
         self.client, self.arrivals, self.function, self.args = client, arrivals, function, args
         self.flying: dict[Any, Attempt] = {}
+        self.one_at_a_time = False
         self._measure()
 
     def _measure(self) -> None:
@@ -68,8 +80,10 @@ class OnCluster:
         threads = sum(worker["nthreads"] for worker in workers) or 1
         self.room = threads + max(2, threads // 2)
         # A cluster that someone else started may not declare it; its tiles would wait for ever.
-        declared = not workers or any("GPU" in worker["resources"] for worker in workers)
-        self.demand = {"GPU": 1} if declared else None
+        slots = [worker["resources"].get("GPU", 0) for worker in workers] or [1]
+        self.demand = {"GPU": max(slots) if self.one_at_a_time else 1} if any(slots) else None
+        self.devices = len(workers) or 1
+        self.memory = min((worker["memory_limit"] or float("inf") for worker in workers), default=float("inf"))
         self.measured = time.monotonic()
 
     @property
@@ -104,6 +118,12 @@ class OnCluster:
                 "the Dask scheduler was lost and did not come back; start it and then the same command again, "
                 "which does only the tiles that are missing"
             )
+
+    def weigh(self, peak_bytes: int) -> None:
+        """Let workers hold one tile at a time from now on, if two have filled half of the smallest one's memory."""
+        if not self.one_at_a_time and peak_bytes > FULL * self.memory:
+            self.one_at_a_time = True
+            self._measure()
 
     def next(self) -> Result:
         """The next result, in the order in which they come."""

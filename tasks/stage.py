@@ -18,6 +18,7 @@ from storage import runs
 from storage.errors import NightloomError, TilesFailedError
 from storage.experience import remembered_pieces
 from storage.ledger import Journal, Ledger, TileDone
+from storage.turns import turn
 from storage.writes import assembled, collected
 from tasks.array.tiling import Tile
 from tasks.attempts import Attempt, cut
@@ -39,6 +40,8 @@ class StageReport:
     reused: int
     retried: int
     split: int
+    waited: float | None
+    """Fraction of the stage in which its devices did not compute; None when it had nothing to do."""
 
 
 @dataclass
@@ -52,6 +55,8 @@ class _Course:
     split: int = 0
     bytes: int = 0
     peak_bytes: int = 0
+    computed: float = 0.0
+    devices: int = 1
     seconds: array = field(default_factory=lambda: array("d"))
     pieces: array = field(default_factory=lambda: array("H"))
 
@@ -62,7 +67,12 @@ class _Course:
         self.peak_bytes = max(self.peak_bytes, done.peak_bytes)
         if fresh:
             self.seconds.append(done.seconds)
+            self.computed += done.computed
             self.pieces.append(len(list(_records(done.record))))
+
+    def waited(self, seconds: float) -> float | None:
+        """Fraction of ``seconds`` in which the devices did not compute."""
+        return max(0.0, 1 - self.computed / (seconds * self.devices)) if self.seconds and seconds else None
 
 
 def run_stage(
@@ -105,7 +115,11 @@ def run_stage(
         raise
     _close(ledger, stage_id, course, "completed", started)
     records = [record for tile in plan for record in _records(course.records[label(tile)])]
-    return StageReport(name, records, time.monotonic() - started, reused, course.retried, course.split)
+    seconds = time.monotonic() - started
+    waited = course.waited(seconds)
+    if waited is not None:
+        log.info("%s: the device waited %.0f %% of %.1f s", name, 100 * waited, seconds)
+    return StageReport(name, records, seconds, reused, course.retried, course.split, waited)
 
 
 def label(tile: Tile) -> str:
@@ -136,6 +150,7 @@ def _do(
             key = label(attempt.tile)
             if isinstance(result, TileDone):
                 course.add(result, fresh=True)
+                executor.weigh(result.peak_bytes)
                 if journal:
                     journal.add(result, more=executor.ready)
                 progress.advance(sum(w.bytes for w in result.writes))
@@ -149,6 +164,7 @@ def _do(
                 log.error("%s: tile %s failed for good: %s", name, key, result)
                 progress.advance(0)
     finally:
+        course.devices = executor.devices
         executor.close()
         if journal:
             journal.flush()
@@ -163,13 +179,14 @@ def _pieces(name: str, tile_shape: list[int] | None) -> int:
 def run_tile(attempt: Attempt, step: Callable[..., Any], args: tuple) -> TileDone:
     """Do one tile, on a worker; collect what it wrote."""
     start = time.perf_counter()
-    with collected() as writes:
+    with collected() as writes, turn() as mine:
         if attempt.pieces == 1:
             record = step(attempt.tile, *args)
         else:
             with assembled():
                 record = {"pieces": [step(piece, *args) for piece in cut(attempt.tile, attempt.pieces)]}
-    return TileDone(label(attempt.tile), _stored(record), tuple(writes), time.perf_counter() - start, _peak_bytes())
+    seconds = time.perf_counter() - start
+    return TileDone(label(attempt.tile), _stored(record), tuple(writes), seconds, _peak_bytes(), mine.computed)
 
 
 def _stored(record: Any) -> Any:
@@ -228,7 +245,8 @@ def _close(
         tile_shape=course.tile_shape,
         tile_seconds=median(course.seconds) if course.seconds else None,
         pieces=median_low(course.pieces) if course.pieces else 1,
-        seconds=time.monotonic() - started,
+        seconds=(seconds := time.monotonic() - started),
+        waited=course.waited(seconds),
         error=str(error) if error else None,
     )
 

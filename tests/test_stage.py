@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from storage.errors import StoreError, TilesFailedError
 from storage.layout import Layout, variable
 from storage.product import create
+from storage.turns import aside
 from tasks.array.tiling import tiles
 from tasks.attempts import MAX_PIECES, TRIES, Attempt, cut
+from tasks.executors import OnCluster
 from tasks.progress import Progress
 from tasks.stage import run_stage
 
@@ -143,7 +146,32 @@ def test_pieces_have_an_end():
 
 
 def test_an_empty_plan_is_a_stage_too():
-    assert run_stage(write, []).records == []
+    report = run_stage(write, [])
+    assert report.records == []
+    assert report.waited is None
+
+
+def test_a_report_says_how_long_the_device_waited():
+    def step(tile):
+        with aside():
+            time.sleep(0.03)
+        time.sleep(0.01)
+        return 0
+
+    assert 0.5 < run_stage(step, PLAN).waited < 0.95
+
+
+def test_a_worker_whose_memory_is_half_full_gets_one_tile_at_a_time():
+    worker = {"nthreads": 2, "resources": {"GPU": 2}, "memory_limit": 1000}
+    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": {"a": worker, "b": worker}})
+    executor = OnCluster(client, None, run_stage)
+    executor.weigh(500)
+    assert (executor.demand, executor.devices) == ({"GPU": 1}, 2)
+    executor.weigh(501)
+    assert executor.demand == {"GPU": 2}
+    worker["resources"] = {}
+    executor._measure()
+    assert executor.demand is None
 
 
 def test_an_interruption_goes_through():

@@ -7,15 +7,18 @@ import numpy as np
 from tasks.denoise.scene import SceneModel
 
 
-def residual_sums(residual: np.ndarray, valid: np.ndarray) -> dict[str, list[float]]:
-    """Per band: number, sum, sum of squares of what was removed, and of products of horizontal neighbours."""
-    kept = np.where(valid, residual, np.float32(0)).astype(np.float64)
-    return {
-        "count": valid.sum((0, 1)).tolist(),
-        "total": kept.sum((0, 1)).tolist(),
-        "square": (kept**2).sum((0, 1)).tolist(),
-        "lag": (kept[:, 1:] * kept[:, :-1]).sum((0, 1)).tolist(),
-    }
+def residual_sums(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> dict[str, list[float]]:
+    """Per band: number, sum, sum of squares of what was removed, and of products of horizontal neighbours.
+
+    Line by line: a tile's worth of float64 temporaries took five times as long as denoising the tile.
+    """
+    sums = {name: np.zeros(before.shape[2]) for name in ("total", "square", "lag")}
+    for noisy, clean, marks in zip(before, after, valid, strict=True):
+        kept = np.where(marks, noisy - clean, np.float32(0)).astype(np.float64)
+        sums["total"] += kept.sum(0)
+        sums["square"] += np.einsum("xb,xb->b", kept, kept)
+        sums["lag"] += np.einsum("xb,xb->b", kept[1:], kept[:-1])
+    return {"count": valid.sum((0, 1)).tolist(), **{name: found.tolist() for name, found in sums.items()}}
 
 
 def tally(records: list[dict[str, int]], shape: tuple[int, ...]) -> dict[str, float]:

@@ -312,7 +312,7 @@ def restore_tile(
     clean.write(region, values)
     clean["valid"].write(region, marks)
     peak = np.where(marks, values, np.float32(0)).max((0, 1)).tolist()
-    return residual_sums(block - values, marks) | {"kept": kept, "peak": peak}
+    return residual_sums(block, values, marks) | {"kept": kept, "peak": peak}
 
 
 def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from prefect import task
 
 from storage.product import Product
+from storage.turns import aside
 from tasks.array.tiling import Tile, tiles
 from tasks.ingest.source import Source
 from tasks.ingest.survey import Survey, surveyed, tile_record
@@ -21,7 +22,8 @@ def copy_tile(tile: Tile, source: Source, cube: Product) -> dict:
 
     Safe to repeat: the same file gives the same values.
     """
-    values, valid = source.read(tile.core)
+    with aside():
+        values, valid = source.read(tile.core)
     cube.write(tile.core, values)
     cube["valid"].write(tile.core, valid)
     dims = source.header.dims

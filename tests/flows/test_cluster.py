@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from flows import _cluster
-from flows._cluster import cluster, make
+from flows._cluster import DEPTH, cluster, make
 from storage.errors import BadInputError
 
 
@@ -56,8 +56,8 @@ def test_counting_gpus_needs_none():
 def test_cuda_shares_one_memory_pool_and_declares_its_gpu(home, library):
     library("dask_cuda", "LocalCUDACluster")
     options = make("cuda").options
-    assert options["resources"] == {"GPU": 1}
-    assert options["threads_per_worker"] == 1
+    assert options["resources"] == {"GPU": DEPTH}
+    assert options["threads_per_worker"] == DEPTH
     assert 0.5 <= options["rmm_pool_size"] <= 0.8
     assert options["pre_import"] == "cupy"
     assert options["preload"] == ["flows._gpu_worker"]
@@ -82,7 +82,7 @@ def test_slurm_takes_its_options_from_a_file(home, library):
     made = make("slurm")
     assert made.scaled == 12
     assert (made.options["queue"], made.options["cores"], made.options["memory"]) == ("gpu", 8, "64GB")
-    assert made.options["worker_extra_args"] == ["--resources", "GPU=1"]
+    assert made.options["worker_extra_args"] == ["--resources", f"GPU={DEPTH}"]
     assert any("OMP_NUM_THREADS" in line for line in made.options["job_script_prologue"])
 
 
@@ -93,7 +93,7 @@ def test_kubernetes_workers_declare_what_tiles_ask_for(home, library):
     made = make("kubernetes")
     assert made.adapted == {"minimum": 1, "maximum": 5}
     assert made.options["image"] == "lab/nightloom"
-    assert made.options["worker_command"][1:3] == ["--resources", "GPU=1"]
+    assert made.options["worker_command"][1:3] == ["--resources", f"GPU={DEPTH}"]
     assert made.options["env"]["OMP_NUM_THREADS"]
 
 
@@ -121,7 +121,7 @@ def test_a_tls_scheduler_gets_our_certificates(home, monkeypatch):
 
 
 def test_cores_of_this_machine_work_and_the_scheduler_can_be_joined(home, monkeypatch):
-    """One real cluster: local, one thread and one GPU resource per worker, used again when open, joined by its address."""
+    """One real cluster: local, a thread and a GPU resource for each tile a worker holds, used again when open, joined by its address."""
     from distributed import Client
     from distributed.client import default_client
 
@@ -133,8 +133,8 @@ def test_cores_of_this_machine_work_and_the_scheduler_can_be_joined(home, monkey
         with pytest.raises(ValueError, match="the flow's own"), cluster():
             raise ValueError("the flow's own")
         (worker,) = client.scheduler_info(n_workers=-1)["workers"].values()
-        assert worker["nthreads"] == 1
-        assert worker["resources"] == {"GPU": 1}
+        assert worker["nthreads"] == DEPTH
+        assert worker["resources"] == {"GPU": DEPTH}
         assert "127.0.0.1" in client.scheduler.address
         assert client.submit(environment, "OMP_NUM_THREADS").result() == "1"
         with Client(client.scheduler.address, set_as_default=False) as other:
