@@ -7,7 +7,7 @@ UV := UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip instal
 LOCKED := --constraint requirements.lock --verify-hashes
 HOME_FOR_RUN := $(CURDIR)/.nightloom
 
-.PHONY: run test check bench up lock clean faults gpu
+.PHONY: run test check bench up lock clean faults gpu wheels
 
 run: .venv/.run
 	@$(BIN)/python -m deployments.sample $(HOME_FOR_RUN)/inbox
@@ -29,13 +29,17 @@ check: .venv/.test
 	$(BIN)/lint-imports
 
 bench: .venv/.test
-	$(BIN)/python -m benchmarks $(ONLY) --runs $(or $(RUNS),1)
+	$(BIN)/python -m benchmarks $(ONLY) --runs $(or $(RUNS),1) $(if $(TAKE),--take $(TAKE))
 
 faults: .venv/.test
 	$(BIN)/python -m pytest -q -m "faults_long"
 
 gpu: .venv/.test
 	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/python -m pytest -q -m gpu_cluster
+
+wheels: .venv/.uv
+	sh deployments/wheels.sh $(BIN)/python
 
 lock: .venv/.uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

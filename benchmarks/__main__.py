@@ -36,12 +36,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1, help="runs of each; the page shows medians")
     parser.add_argument("--accept", action="store_true", help="write the figures although a ratio became worse")
     parser.add_argument("--page-only", action="store_true", help="write the page from the stored figures")
+    parser.add_argument("--take", type=Path, help="enter what benchmarks.gpu wrote on another machine")
     given = parser.parse_args()
     if unknown := set(given.workloads) - found:
         parser.error(f"no workload is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(found))}")
     stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
     worse = []
-    for name in [] if given.page_only else given.workloads or sorted(found - NEEDS_A_GPU):
+    if given.take:
+        stored["gpu"] = json.loads(given.take.read_text(encoding="utf-8"))
+    for name in [] if given.page_only or given.take else given.workloads or sorted(found - NEEDS_A_GPU):
         measured = measure(name, given.runs)
         worse += (lost := regressions(name, stored.get(name), measured))
         if not lost or given.accept:

@@ -22,8 +22,8 @@ NO_GPU = """
 ## On a GPU
 
 **No figure here was measured on a GPU, and none is claimed.** The CUDA twins are proven to give the CPU's answers in Numba's simulator and are
-compiled for sm_80 and sm_90 by `make test`; how fast they are is not known until somebody measures them on a machine that
-has one and commits what it finds.
+compiled for sm_80 and sm_90 by `make test`; how fast they are is not known until somebody runs `python -m benchmarks.gpu` on a machine that
+has one (under 8 minutes; NumPy, SciPy, CuPy and Numba are all it needs) and commits what it finds with `make bench TAKE=gpu.json`.
 """
 
 
