@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 
-from storage.layout import Coordinate, Layout, Variable, variable
+from storage.layout import CHUNK_BYTES, Coordinate, Layout, Variable, variable
 
 SHARD_BYTES = 64 << 20
 """Upper limit of a tile's values [bytes]: several tiles and their temporaries share a worker's memory."""
+
+SQUARE = 32
+"""Edge of a radio cube's chunks [px]. Searches read a square of pixels over a long time; whole rows of the image, as
+ENVI-like cubes have them, made each tile decode five times what it used."""
 
 Coords = dict[str, Coordinate]
 
@@ -53,8 +58,13 @@ def radio_cube(header: CubeHeader, tile: int, **attrs: Any) -> Layout:
     """A (time, channel, y, x) cube in the file's own small type, its scale beside it, and its mask."""
     n_time, n_channel, n_y, n_x = header.shape
     plane = min(tile, n_y) * min(tile, n_x) * n_channel * header.dtype.itemsize
-    cell = (max(1, min(n_time, SHARD_BYTES // plane)), n_channel, tile, tile)
+    long = max(1, min(n_time, SHARD_BYTES // plane))
+    image = (n_channel, min(SQUARE, n_y), min(SQUARE, n_x))
+    chunk = (max(1, min(long, CHUNK_BYTES // (prod(image) * header.dtype.itemsize))), *image)
+    wanted = (long, n_channel, min(tile, n_y), min(tile, n_x))
+    cell = tuple(-(-size // k) * k for size, k in zip(wanted, chunk, strict=True))
     cube = variable(("time", "channel", "y", "x"), header.shape, header.dtype, cell, **_meaning(header))
+    cube = replace(cube, cell=cell, chunks=chunk)
     coords: Coords = {}
     if header.time is not None:
         seconds = {"units": "s", "long_name": "time since the first sample"}

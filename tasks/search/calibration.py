@@ -40,6 +40,13 @@ def patterns(valid: np.ndarray, per_pixel: np.ndarray | None, n_pixel: int) -> P
     return [(np.flatnonzero(inverse.ravel() == i), both[:, :, p]) for i, p in enumerate(first) if both[:, :, p].any()]
 
 
+def mask_patterns(valid: np.ndarray) -> Patterns:
+    """The groups of a mask (time, channel, pixel); where nothing is masked it is read once and not copied."""
+    if valid.all():
+        return [(slice(0, valid.shape[2]), np.ones(valid.shape[:2], bool))]
+    return patterns(np.asarray(valid.any(2)), valid, valid.shape[2])
+
+
 def survey(x: Any, groups: Patterns, flags: np.ndarray, gain: np.ndarray, sigma: np.ndarray) -> tuple[Any, Sums]:
     """Baseline (channel, pixel) and sums of ``x`` (time, channel, pixel), without the flagged samples."""
     kernels, total, levels = native(x, __package__), Sums.zeros(*x.shape[:2]), None

@@ -18,7 +18,7 @@ from storage import search as layouts
 from storage.product import Product
 from tasks.array.namespace import to_device, to_host
 from tasks.array.tiling import Tile, tiles
-from tasks.search.calibration import calibration, patterns, residual_images, stretches, survey
+from tasks.search.calibration import calibration, mask_patterns, residual_images, stretches, survey
 from tasks.search.candidates import candidates, cut_patch
 from tasks.search.cutouts import BINS, DM_TRIALS, EDGE, Cutout, cut_out
 from tasks.search.find import typical_weight
@@ -145,7 +145,7 @@ def survey_tile(
     times = stretches(seen.shape[0])[i]
     values, valid = seen.read(times, rows, columns)
     gain, excised = flags["gain"].read((times,)), flags["flags"].read((times, slice(0, seen.shape[1])))
-    groups = patterns(np.asarray(valid.any(2)), valid, valid.shape[2])
+    groups = mask_patterns(valid)
     level, total = survey(to_device(values), groups, excised, gain, sigma[i])
     shape = (1, seen.shape[1], rows.stop - rows.start, columns.stop - columns.start)
     baseline.write((slice(i, i + 1), slice(0, seen.shape[1]), rows, columns), to_host(level).reshape(shape))
@@ -244,7 +244,7 @@ def read_block(
         totals[i : i + 2],
         flags["gain"].read((times,)),
         flags["weight"].read((times, channels)),
-        patterns(np.asarray(valid.any(2)), valid, valid.shape[2]),
+        mask_patterns(valid),
         pixels,
     )
 

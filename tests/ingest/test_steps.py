@@ -8,6 +8,7 @@ from storage import ingest as layouts
 from storage.product import create
 from tasks.array.tiling import tiles
 from tasks.ingest import open_source
+from tasks.ingest.header import Header
 from tasks.ingest.steps import copy_cube, copy_tile
 
 
@@ -96,3 +97,14 @@ def test_a_tile_stays_small_whatever_is_asked(tmp_path):
     header = open_source(tmp_path / "r.npz").header.noted(shape=(100_000, 2, 400, 400))
     cell = layouts.radio_cube(header, 8192).variables["cube"].cell
     assert np.prod(cell) <= 1.2 * layouts.SHARD_BYTES
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((9000, 16, 175, 175), np.int8), ((300, 64, 40, 7), np.float32)])
+def test_a_radio_cube_is_chunked_in_squares_of_a_search_tile(shape, kind):
+    """Else each tile would decode whole rows of the image to use a part of them."""
+    header = Header("npy", "radio_cube", shape, np.dtype(kind), freqs=np.arange(1.0, 1.0 + shape[1]))
+    cube = layouts.radio_cube(header, 256).variables["cube"]
+    assert cube.chunks[1:] == (shape[1], min(32, shape[2]), min(32, shape[3]))
+    assert 2**19 <= np.prod(cube.chunks) * np.dtype(kind).itemsize <= 2**22
+    assert all(c % k == 0 for c, k in zip(cube.cell, cube.chunks, strict=True))
+    assert cube.cell[2] >= min(256, shape[2])
