@@ -4,13 +4,14 @@ A run's time is a part that does not depend on its input (start, publication) an
 the bytes it reads. Both are medians over the runs that are most like it: the same machine, the most equal parameters.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from sqlalchemy import select
 
-from storage.database import session
+from storage.database import patiently, session
 from storage.identity import devices
 from storage.parameters import Parameters
 from storage.sources import resolve
@@ -64,8 +65,13 @@ def remembered_pieces(flow: str, step: str, tile_shape: list[int]) -> int:
         .order_by(Stage.id.desc())
         .limit(LIMIT)
     )
-    with session() as s:
-        rows = s.execute(wanted).all()
+
+    def look() -> Sequence[Any]:
+        with session() as s:
+            return s.execute(wanted).all()
+
+    # It is asked in the middle of a run, which a server that restarts must not end.
+    rows = patiently(look)
     return next((pieces for pieces, shape, where in rows if shape == tile_shape and where == devices()), 1)
 
 

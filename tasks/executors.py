@@ -1,13 +1,25 @@
 """Where attempts at tiles are made: in this process, or on the workers of a Dask cluster."""
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from tasks.attempts import Attempt
 
+log = logging.getLogger("nightloom")
+
 CAPACITY_SECONDS = 10.0
+"""How often to look at the cluster's workers and at its scheduler."""
+
+RECORD_SECONDS = 60.0
+"""How long the record of a finished tile may take to come, a few bytes; a scheduler started anew never sends it."""
+
+PATIENCE_SECONDS = 150.0
+"""How long a client may be without its scheduler; Dask itself gives up before that, unless its attempt broke off."""
+
 FULL = 0.5
 """A worker whose memory was filled to this part by the tiles it holds gets one at a time."""
 
@@ -66,9 +78,11 @@ class OnCluster:
     its memory is large enough.
     """
 
-    def __init__(self, client: Any, arrivals: Any, function: Callable[..., Any], *args: Any) -> None:
-        self.client, self.arrivals, self.function, self.args = client, arrivals, function, args
+    def __init__(self, client: Any, function: Callable[..., Any], *args: Any) -> None:
+        self.client, self.function, self.args = client, function, args
         self.flying: dict[Any, Attempt] = {}
+        self.landed: SimpleQueue[Any] = SimpleQueue()
+        self.connected = time.monotonic()
         self.one_at_a_time = False
         self._measure()
 
@@ -76,9 +90,12 @@ class OnCluster:
         """How many tiles may be in flight, and what they ask of a worker; workers of a queued cluster come and go."""
         known = self.client.scheduler_info(n_workers=-1)
         self._refuse_lost("workers" in known)
+        if self.client.status == "running":
+            self.connected = time.monotonic()
+        self._refuse_lost(time.monotonic() - self.connected < PATIENCE_SECONDS)
         workers = known["workers"].values()
-        threads = sum(worker["nthreads"] for worker in workers) or 1
-        self.room = threads + max(2, threads // 2)
+        self.threads = sum(worker["nthreads"] for worker in workers)
+        self.room = max(1, self.threads) + max(2, self.threads // 2)
         # A cluster that someone else started may not declare it; its tiles would wait for ever.
         slots = [worker["resources"].get("GPU", 0) for worker in workers] or [1]
         self.demand = {"GPU": max(slots) if self.one_at_a_time else 1} if any(slots) else None
@@ -101,14 +118,14 @@ class OnCluster:
     @property
     def ready(self) -> bool:
         """Whether a result waits to be taken."""
-        return self.arrivals.has_ready()
+        return not self.landed.empty()
 
     def submit(self, attempt: Attempt) -> None:
         """Send one attempt to a worker."""
         self._refuse_lost(self.client.status not in ("closing", "closed"))
         future = self.client.submit(self.function, attempt, *self.args, pure=False, resources=self.demand)
         self.flying[future] = attempt
-        self.arrivals.add(future)
+        future.add_done_callback(self.landed.put)
 
     @staticmethod
     def _refuse_lost(there: bool) -> None:
@@ -127,14 +144,29 @@ class OnCluster:
 
     def next(self) -> Result:
         """The next result, in the order in which they come."""
-        future = next(self.arrivals)
+        future = self._arrival()
         attempt = self.flying.pop(future)
-        if future.status == "cancelled":
+        if future.status in ("cancelled", "pending"):
             return attempt, ConnectionError("the Dask scheduler lost this tile")
         try:
-            return attempt, future.result()
+            return attempt, future.result(timeout=RECORD_SECONDS)
         except Exception as error:  # noqa: BLE001 - as above; a finished tile's record may also be lost with its worker
             return attempt, error
+
+    def _arrival(self) -> Any:
+        """A future that is done, or one that the client has forgotten: nothing would ever come of it."""
+        while True:
+            try:
+                future = self.landed.get(timeout=CAPACITY_SECONDS)
+            except Empty:
+                self._measure()
+                if not self.threads:
+                    log.warning("no worker is connected to %s; the tiles wait for one", self.client.scheduler.address)
+                if forgotten := next((f for f in self.flying if f.key not in self.client.futures), None):
+                    return forgotten
+            else:
+                if future in self.flying:  # else it was thought forgotten, and its tile sent again
+                    return future
 
     def close(self) -> None:
         """Leave nothing running."""

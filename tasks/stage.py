@@ -278,11 +278,10 @@ def _artifact(name: str) -> Callable[[float], None]:
 def _executor(step: Callable[..., Any], args: tuple) -> Here | OnCluster:
     if "distributed" not in sys.modules:  # nobody opened a cluster; importing it would take half a second
         return Here(run_tile, step, args)
-    from distributed import as_completed
     from distributed.client import default_client
 
     try:
         client = default_client()
     except ValueError:
         return Here(run_tile, step, args)
-    return OnCluster(client, as_completed(), run_tile, step, args)
+    return OnCluster(client, run_tile, step, args)

@@ -163,8 +163,8 @@ def test_a_report_says_how_long_the_device_waited():
 
 def test_a_worker_whose_memory_is_half_full_gets_one_tile_at_a_time():
     worker = {"nthreads": 2, "resources": {"GPU": 2}, "memory_limit": 1000}
-    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": {"a": worker, "b": worker}})
-    executor = OnCluster(client, None, run_stage)
+    client = SimpleNamespace(status="running", scheduler_info=lambda n_workers: {"workers": {"a": worker, "b": worker}})
+    executor = OnCluster(client, run_stage)
     executor.weigh(500)
     assert (executor.demand, executor.devices) == ({"GPU": 1}, 2)
     executor.weigh(501)

@@ -187,9 +187,9 @@ def test_a_driver_killed_while_the_database_is_away(served_night, undisturbed, s
 
 
 @contextmanager
-def lab_cluster(folder: Path):
+def lab_cluster(folder: Path, address: str = ""):
     """A scheduler and a worker as a lab starts them, in processes of their own; yields address and scheduler."""
-    address = f"tcp://127.0.0.1:{free_port()}"
+    address = address or f"tcp://127.0.0.1:{free_port()}"
     local = ["--local-directory", str(folder)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": Path(__file__).parents[2]}
     dask = [sys.executable, "-m", "dask"]
@@ -218,6 +218,18 @@ def test_a_scheduler_killed_in_mid_run(local_night, undisturbed, tmp_path):
     again(local_night, undisturbed, ["failed", "completed"], delay=0.05)  # on this machine alone
     assert done > 3
     assert len(local_night.computed()) <= 25 + 4
+
+
+def test_a_scheduler_replaced_in_mid_run(local_night, undisturbed, tmp_path):
+    with lab_cluster(tmp_path / "dask") as (address, scheduler):
+        process = local_night.start(cluster=address, delay=0.05)
+        wait_for(lambda: len(local_night.computed()) > 3, 60)
+        scheduler.kill()
+        scheduler.wait()
+        with lab_cluster(tmp_path / "other", address):
+            process.join(90)
+    assert process.exitcode == 0
+    settled(local_night, undisturbed, ["completed"])
 
 
 def test_a_clock_set_back_between_a_death_and_the_next_try(local_night, undisturbed):
