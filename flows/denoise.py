@@ -104,25 +104,28 @@ def denoise(params: DenoiseParams) -> RunSummary:
             return run.summary
         from storage import denoise as layouts
         from tasks.denoise import figures, steps
+        from tasks.denoise.again import steps as again
+        from tasks.denoise.front import steps as front
 
         noisy = run.use("source")
         with cluster():
             if params.mask:
                 given = run.inputs["mask"]
                 mask = run.create("mask", layouts.mask(noisy))
-                noisy = steps.combine_masks(noisy, run.use("mask") if given.product_id else Path(given.uri), mask)
-            bands = steps.choose_bands(noisy, params.bands)
-            model, diagnosis = steps.look(noisy, bands)
+                noisy = front.combine_masks(noisy, run.use("mask") if given.product_id else Path(given.uri), mask)
+            bands = front.choose_bands(noisy, params.bands)
+            model, diagnosis = front.look(noisy, bands)
             method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis)
             cube, rare = noisy, steps.Rare(None, model.sigma) if params.keep_rare else None
             if method.robust:
                 cube = run.create("mended", layouts.mended(noisy))
                 outliers = run.create("outliers", layouts.outliers(noisy))
-                mended = steps.mend_scene(noisy, cube, outliers, model)
+                mended = front.mend_scene(noisy, cube, outliers, model)
                 rare = rare and steps.Rare(cube, model.sigma)
                 run.record(**figures.tally(mended.records, noisy.shape))
             solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
-            scores, scene, plan = steps.look_again(run.create, noisy, bands, model, method, params.tile, solved)
+            solved = again.alternate(run.create, cube, method, solved)
+            scores, scene, plan = again.look_again(run.create, noisy, bands, model, method, params.tile, solved)
             expected = method.measured(scene, method.expected_error(scene, plan))
             sigma = method.measured(scene, scene.sigma)
             clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, sigma, expected))

@@ -84,11 +84,15 @@ class OTVCA(ScoreMethod):
 
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Weights) -> Any:
         """The denoised core (y, x, band) of a tile."""
-        halo = self.halo(scene)
-        images, _ = surface(scores[..., : len(plan.weight)], tile, halo)
-        smooth = total_variation.smooth(images, plan.weight)
-        core = (slice(None), *(slice(halo, n - halo) for n in images.shape[1:]))
-        return back_project(namespace(scores).ascontiguousarray(smooth[core].transpose(1, 2, 0)), scene)
+        return back_project(smoothed(scores, tile, self.halo(scene), plan), scene)
+
+
+def smoothed(scores: Any, tile: Tile, halo: int, plan: Weights) -> Any:
+    """The kept scores (y, x, component) of the core of a tile, their total variation made small."""
+    images, _ = surface(scores[..., : len(plan.weight)], tile, halo)
+    smooth = total_variation.smooth(images, plan.weight)
+    core = (slice(None), *(slice(halo, n - halo) for n in images.shape[1:]))
+    return namespace(scores).ascontiguousarray(smooth[core].transpose(1, 2, 0))
 
 
 PROBE = np.float32(0.1)

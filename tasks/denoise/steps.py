@@ -1,11 +1,11 @@
-"""The stages of denoising: three passes over tiles, as `tasks.denoise.streaming` lays them out."""
+"""The stages of denoising: three passes over tiles, as `tasks.denoise.streaming` lays them out.
 
-# Longer than 300 lines: every stage and its step stand here, because only this file may import both storage and Prefect.
+`front.steps` has what comes before them, `again.steps` what may come between.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import add
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,20 +16,15 @@ from storage.product import Product
 from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
-from tasks.denoise.automatic import Auto, Diagnosis, diagnose
-from tasks.denoise.bands import named_bands
+from tasks.denoise.automatic import Auto, Diagnosis
 from tasks.denoise.blocks import read_block, read_values
-from tasks.denoise.checks import full_mask, usable_bands
 from tasks.denoise.figures import residual_sums
 from tasks.denoise.methods import method as find_method
 from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
-from tasks.denoise.outliers import repair
 from tasks.denoise.quality import with_rare
 from tasks.denoise.quicklook import Look, draw
-from tasks.denoise.robust import RobustModel, fit_robust, mend
-from tasks.denoise.sample import sample_lines
 from tasks.denoise.scene import SceneModel, solve_scene
-from tasks.denoise.scores import back_project, project
+from tasks.denoise.scores import project
 from tasks.denoise.streaming import ScoreMethod
 from tasks.stage import StageReport, run_stage
 
@@ -42,97 +37,11 @@ class Rare:
     sigma: np.ndarray
 
 
-@task
-def combine_masks(noisy: Product, given: Product | Path, mask: Product) -> Product:
-    """``noisy`` with a person's mask (y, x), (band,) or (y, x, band), True = valid, beside its own."""
-    full_mask(given_mask(given), noisy.shape)  # one sentence here, not one per tile
-    run_stage(mask_tile, _plan(mask, mask.grid), noisy, given, mask)
-    return layouts.MaskedCube(noisy.uri, noisy.variable, mask)
-
-
-def mask_tile(tile: Tile, noisy: Product, given: Product | Path, mask: Product) -> dict:
-    """Both masks of one tile."""
-    region = (*tile.core, slice(0, noisy.shape[2]))
-    valid = np.array(full_mask(given_mask(given), noisy.shape)[region])
-    if "valid" in noisy:
-        valid &= noisy["valid"].read(region)
-    mask.write(region, valid)
-    return {"valid": int(valid.sum())}
-
-
-def given_mask(given: Product | Path) -> np.ndarray:
-    """The mask in a product (its ``valid``), or in a NumPy file, of which only what is used is read."""
-    if isinstance(given, Product):
-        if "valid" not in given:
-            raise ValueError(f"{given.uri} holds no array called valid, expected a mask; give a cube or a .npy file")
-        return given["valid"].read()
-    try:
-        return np.load(given, mmap_mode="r")
-    except ValueError as error:
-        raise ValueError(f"{given} is no array of NumPy, expected a .npy file of booleans; np.save the mask") from error
-
-
-@task
-def choose_bands(noisy: Product, named: str | None = None) -> np.ndarray:
-    """The bands to use: named (or all), not called bad by the file, and valid at most pixels."""
-    bands = np.ones(noisy.shape[2], bool)
-    if named is not None:
-        in_nm = "band" in noisy and noisy["band"].attrs.get("units") == "nm"
-        bands &= named_bands(named, len(bands), noisy["band"].read() if in_nm else None)
-    if "bad_bands" in noisy:
-        bands &= ~noisy["bad_bands"].read().astype(bool)
-    if "valid" in noisy:
-        report = run_stage(count_valid, tiles(noisy.shape[:2], noisy.grid[:2]), noisy)
-        bands &= usable_bands(np.sum(report.records, axis=0))
-    if not bands.any():
-        raise ValueError("no band is left to use, expected at least one; check the mask, the bands and the bad bands")
-    return bands
-
-
-def count_valid(tile: Tile, noisy: Product) -> list[int]:
-    """Number of valid samples of each band in one tile."""
-    return noisy["valid"].read((*tile.core, slice(None))).sum((0, 1)).tolist()
-
-
-@task
-def look(noisy: Product, bands: np.ndarray) -> tuple[RobustModel, Diagnosis]:
-    """Pass 0, first half: fit the robust model to a sample of the scene and say what kind of noise it has."""
-    rows, columns = sample_lines((noisy.shape[0], noisy.shape[1]))
-    groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
-    blocks = [read_block(noisy, (slice(0, noisy.shape[0]), slice(g[0], g[-1] + 1))) for g in groups]
-    sample = np.concatenate([block[rows] for block, _ in blocks], axis=1)
-    marks = np.concatenate([np.ones_like(b[rows], bool) if v is None else v[rows] for b, v in blocks], axis=1)
-    valid = None if marks.all() else marks
-    model = fit_robust(sample, valid, bands)
-    return model, diagnose(sample, valid, model)
-
-
 def choose(name: str, rank: int | None, robust: bool | None, options: dict[str, Any], found: Diagnosis) -> ScoreMethod:
     """The method to run: the one named, or what the diagnosis asks for; ``robust`` overrides either."""
     method = find_method(name, **({"rank": rank} if rank is not None else {}), **options)
     method = method.choose(found) if isinstance(method, Auto) else method
     return method if robust is None else replace(method, robust=robust)
-
-
-@task
-def mend_scene(noisy: Product, mended: Product, outliers: Product, model: RobustModel) -> StageReport:
-    """Pass 0, second half: outliers and stripes mended, strip of columns by strip of columns."""
-    return run_stage(mend_tile, _plan(mended, mended.grid), noisy, mended, outliers, model, splits=False)
-
-
-def mend_tile(tile: Tile, noisy: Product, mended: Product, outliers: Product, model: RobustModel) -> dict:
-    """Mend one strip of whole columns."""
-    block, valid = read_block(noisy, tile.core)
-    found = mend(to_device(block), None if valid is None else to_device(valid), model)
-    region = (*tile.core, slice(0, block.shape[2]))
-    mended.write(region, to_host(found.cube))
-    outliers.write(region, to_host(found.outlier))
-    return {
-        "outliers": int(found.outlier.sum()),
-        "striped": int((found.offset != 0).sum()),
-        "dead": int(found.dead.sum()),
-        "rare": int(found.rare.sum()),
-    }
 
 
 def solve_scores(
@@ -211,62 +120,6 @@ def measure_tile(
     block = to_device(scores.read((*tile.read, slice(None))))
     _write_part(parts, tile, columns, method.survey(block, tile, scene, plan))
     return {}
-
-
-@task
-def filter_scene(scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any) -> StageReport:
-    """Pass 2c, first half: denoised scores, from which outliers are looked for again."""
-    wide = _plan(clean, clean.grid, method.halo(scene))
-    return run_stage(filter_tile, wide, scores, clean, scene, method, plan, name=clean.group_attrs["kind"])
-
-
-def filter_tile(tile: Tile, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any) -> dict:
-    """The denoised scores of one tile."""
-    found = method.filtered(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
-    clean.write((*tile.core, slice(0, scene.n_component)), to_host(found))
-    return {}
-
-
-@task
-def repair_scene(
-    noisy: Product, clean: Product, repaired: Product, scene: SceneModel, sigma: np.ndarray
-) -> StageReport:
-    """Pass 2c, second half: outliers and stripes taken out again, strip of columns by strip of columns."""
-    wide = _plan(repaired, repaired.grid, (0, 1))
-    return run_stage(
-        repair_tile, wide, noisy, clean, repaired, scene, sigma, name=repaired.group_attrs["kind"], splits=False
-    )
-
-
-def repair_tile(
-    tile: Tile, noisy: Product, clean: Product, repaired: Product, scene: SceneModel, sigma: np.ndarray
-) -> dict:
-    """Repair one strip of whole columns; its neighbours are read, because a stripe stands out between them."""
-    block, valid = read_block(noisy, tile.read)
-    estimate = back_project(to_device(clean.read((*tile.read, slice(None)))), scene)
-    found = repair(to_device(block), estimate, None if valid is None else to_device(valid), sigma)
-    cube = to_host(found.cube)[tile.trim]
-    if valid is not None:
-        cube = np.where(valid[tile.trim], cube, np.float32(np.nan))
-    repaired.write((*tile.core, slice(0, block.shape[2])), cube)
-    return {"outliers": int(found.outlier[tile.trim].sum())}
-
-
-def look_again(
-    create: Callable[..., Product], noisy: Product, bands: np.ndarray, model: RobustModel, method: ScoreMethod,
-    edge: int, solved: tuple[Product, SceneModel, Any],
-) -> tuple[Product, SceneModel, Any]:  # fmt: skip
-    """Pass 2c, as often as the method wants: scores, scene and plan of the cube without its outliers."""
-    for look_ in range(1, method.looks + 1):
-        scores, scene, plan = solved
-        name = f"filtered_{look_}"
-        clean = create(name, replace(layouts.scores(scene.shape, scene.n_component, edge), kind=name))
-        filter_scene(scores, clean, scene, method, plan)
-        name = f"repaired_{look_}"
-        repaired = create(name, replace(layouts.mended(noisy), kind=name))
-        repair_scene(noisy, clean, repaired, scene, model.sigma)
-        solved = solve_scores(create, repaired, bands, method.settled, edge, look_)
-    return solved
 
 
 @task

@@ -10,7 +10,8 @@ What `steps.py` maps over tiles, in order; everything between two passes happens
     pass 2    project(block, valid, scene)              core only                      -> scores (y, x, component)
     pass 2b   method.survey(scores, tile, scene, plan)  scores with method.halo(scene) -> array of method.part_shape
               plan    = method.solve(tree_reduce(parts, add), scene, plan)    ... method.rounds times, plan = None first
-    pass 2c   method.looks times: method.filtered(...) -> scores; outliers.repair(strip of whole columns, ...) -> cube;
+    pass 2c   method.alternated(block, valid, scores, tile, scene, plan) -> scores    ... method.alternations times
+    pass 2d   method.looks times: method.filtered(...) -> scores; outliers.repair(strip of whole columns, ...) -> cube;
               passes 1 to 2b again with method.settled
     pass 3    method.restore(scores, tile, scene, plan) scores with method.halo(scene) -> clean core (y, x, band)
 
@@ -52,6 +53,8 @@ class ScoreMethod:
     """Whether all bands share one noise."""
     rounds: ClassVar[int] = 0
     """How many times the scores are surveyed."""
+    alternations: int = 0
+    """How many times the scores are moved towards those of the cube without its sparse part."""
     looks: int = 0
     """How often outliers are looked for again, against the scene that came out (`tasks.denoise.l1hymixde`)."""
 
@@ -87,6 +90,10 @@ class ScoreMethod:
         """What all tiles must share, from the sum of the parts and the plan of the round before."""
         raise NotImplementedError
 
+    def alternated(self, block: Any, valid: Any, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> Any:
+        """The next scores (y, x, component) of the core of a tile; ``block`` and ``valid`` are its core of the cube."""
+        raise NotImplementedError
+
     def expected_error(self, scene: SceneModel, plan: Any) -> np.ndarray:
         """Expected root mean square error of each band; by default what the projection alone would leave."""
         return band_error(scene, np.ones(scene.n_component))
@@ -119,11 +126,13 @@ def denoise_cube(method: ScoreMethod, cube: Any, valid: Any, model: RobustModel 
         cube, valid = mend_cube(cube, valid, model)
     scene = method.adapt(survey_cube(cube, valid, method.rank, method.equal_noise))
     scores = project_cube(cube, valid, scene)
-    del cube, valid
     (tile,) = tiles(scene.shape, scene.shape, method.halo(scene))
     plan = None
     for _ in range(method.rounds):
         plan = method.solve(method.survey(scores, tile, scene, plan), scene, plan)
+    for _ in range(method.alternations):
+        scores = method.alternated(cube, valid, scores, tile, scene, plan)
+    del cube, valid
     return method.restore(scores, tile, scene, plan)
 
 

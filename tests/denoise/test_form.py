@@ -5,8 +5,9 @@ import pytest
 
 from storage import denoise as layouts
 from storage.product import create
-from tasks.denoise import denoise, steps
+from tasks.denoise import denoise
 from tasks.denoise.bands import named_bands, pieces
+from tasks.denoise.front import steps as front
 from tasks.denoise.hyres import HyRes
 from tests.denoise.scenes import noisy, scene
 from tests.denoise.test_steps import CUBE, MASK, plain_tasks, raw_cube, run_steps  # noqa: F401
@@ -54,7 +55,7 @@ def test_wavelengths_need_an_axis_of_them():
 
 def test_bands_left_out_pass_through(tmp_path):
     product = raw_cube(tmp_path / "raw.zarr", mask=np.ones(CUBE.shape, bool))
-    bands = steps.choose_bands.fn(product, "400-800 nm")
+    bands = front.choose_bands.fn(product, "400-800 nm")
     assert bands.tolist() == [True] * 6 + [False] * 2
     clean, model, *_ = run_steps(tmp_path, product, 17, bands="400-800 nm")
     assert not model.used[6:].any() and np.array_equal(clean.read()[..., 6:], CUBE[..., 6:])
@@ -69,7 +70,7 @@ def test_a_mask_counts_together_with_the_cubes_own(tmp_path, as_product):
     np.save(given, PIXELS)
     if as_product:
         given = raw_cube(tmp_path / "mask.zarr", mask=np.broadcast_to(PIXELS[..., None], CUBE.shape))
-    masked = steps.combine_masks.fn(product, given, create(str(tmp_path / "both.zarr"), layouts.mask(product)))
+    masked = front.combine_masks.fn(product, given, create(str(tmp_path / "both.zarr"), layouts.mask(product)))
     clean, *_ = run_steps(tmp_path, masked, 17)
     both = MASK & PIXELS[..., None]
     want = denoise(CUBE, "hyres", mask=both)
@@ -89,19 +90,19 @@ def test_a_mask_that_cannot_be(tmp_path, mask, words):
     product = raw_cube(tmp_path / "raw.zarr")
     np.save(tmp_path / "mask.npy", mask)
     with pytest.raises(ValueError, match=words):
-        steps.combine_masks.fn(product, tmp_path / "mask.npy", product)
+        front.combine_masks.fn(product, tmp_path / "mask.npy", product)
 
 
 def test_a_file_that_is_no_mask(tmp_path):
     (tmp_path / "mask.txt").write_text("none")
     with pytest.raises(ValueError, match="no array of NumPy"):
-        steps.given_mask(tmp_path / "mask.txt")
+        front.given_mask(tmp_path / "mask.txt")
 
 
 def test_no_band_left(tmp_path):
     product = raw_cube(tmp_path / "raw.zarr", mask=np.zeros(CUBE.shape, bool))
     with pytest.raises(ValueError, match="no band is left"):
-        steps.choose_bands.fn(product)
+        front.choose_bands.fn(product)
 
 
 @pytest.mark.parametrize("edge", [17, 64])

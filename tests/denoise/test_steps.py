@@ -8,6 +8,8 @@ from storage import denoise as layouts
 from storage.layout import Coordinate, Layout, variable
 from storage.product import create
 from tasks.denoise import denoise, figures, steps
+from tasks.denoise.again import steps as again
+from tasks.denoise.front import steps as front
 from tasks.denoise.hyres import HyRes
 from tasks.denoise.l1hymixde import L1HyMixDe
 from tasks.denoise.moments import packed, packed_size, unpacked
@@ -43,14 +45,15 @@ def run_steps(folder, product, edge, method=PLAIN, bands=None, keep_rare=False):
     def make(name, layout):
         return create(str(folder / f"{name}_{edge}.zarr"), layout)
 
-    bands = steps.choose_bands.fn(product, bands)
-    robust, _ = steps.look.fn(product, bands)
+    bands = front.choose_bands.fn(product, bands)
+    robust, _ = front.look.fn(product, bands)
     cube, rare = product, steps.Rare(None, robust.sigma) if keep_rare else None
     if method.robust:
         cube, outliers = make("mended", layouts.mended(product)), make("outliers", layouts.outliers(product))
-        steps.mend_scene.fn(product, cube, outliers, robust)
+        front.mend_scene.fn(product, cube, outliers, robust)
     solved = steps.solve_scores(make, cube, bands, method, edge)
-    scores, model, plan = steps.look_again(make, product, bands, robust, method, edge, solved)
+    solved = again.alternate(make, cube, method, solved)
+    scores, model, plan = again.look_again(make, product, bands, robust, method, edge, solved)
     expected = method.expected_error(model, plan)
     clean = make("clean", layouts.clean_cube(product, edge, model.sigma, expected))
     removed = steps.restore.fn(product, scores, clean, model, method, plan, rare)
@@ -59,8 +62,10 @@ def run_steps(folder, product, edge, method=PLAIN, bands=None, keep_rare=False):
 
 @pytest.fixture(autouse=True)
 def plain_tasks(monkeypatch):
-    for name in ("survey", "project_scene", "measure_scores", "filter_scene", "repair_scene"):
+    for name in ("survey", "project_scene", "measure_scores"):
         monkeypatch.setattr(steps, name, getattr(steps, name).fn)
+    for name in ("alternate_scene", "filter_scene", "repair_scene"):
+        monkeypatch.setattr(again, name, getattr(again, name).fn)
 
 
 @pytest.mark.parametrize("edge", [17, 64])
