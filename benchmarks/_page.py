@@ -26,11 +26,17 @@ compiled for sm_80 and sm_90 by `make test`; how fast they are is not known unti
 has one (under 8 minutes; NumPy, SciPy, CuPy and Numba are all it needs) and commits what it finds with `make bench TAKE=gpu.json`.
 """
 
+SCALE = """
+## Beyond one machine
+
+What a hundred GPUs and a petabyte would take, and what gives way first: [scale.md](scale.md).
+"""
+
 
 def render(stored: dict[str, dict]) -> str:
     """The whole page."""
     parts = [_section(name, stored[name]) for name in sorted(stored)]
-    return HEAD + "".join(parts) + ("" if "gpu" in stored else NO_GPU)
+    return HEAD + "".join(parts) + ("" if "gpu" in stored else NO_GPU) + SCALE
 
 
 def machine() -> str:

@@ -33,7 +33,8 @@ def overhead(n_tiles: int, seconds: float) -> dict:
         run_stage(nap, tiles((n_tiles,), (1,)), seconds)
         wall = time.perf_counter() - start
     ideal = seconds * -(-n_tiles // workers)
-    return {"tiles": n_tiles, "tile_s": seconds, "workers": workers, "wall_s": wall, "overhead": wall / ideal - 1}
+    over = wall / ideal - 1 if ideal else float("inf")
+    return {"tiles": n_tiles, "tile_s": seconds, "workers": workers, "wall_s": wall, "overhead": over}
 
 
 def ledger_rate(n_rows: int) -> float:
@@ -65,6 +66,9 @@ def main() -> None:
                 )
             )
             figure(f"overhead on tiles of {seconds} s", 100 * row["overhead"], "%", better="less")
+        rate = 20 * args.tiles / overhead(20 * args.tiles, 0.0)["wall_s"]
+        print(f"tiles of no length through scheduler, workers and ledger: {rate:.0f} tiles/s")
+        figure("tiles of no length through scheduler, workers and ledger", rate, "tiles/s")
         rate = ledger_rate(args.rows)
         print(f"ledger on SQLite: {rate:.0f} rows/s over {args.rows} rows")
         figure("ledger on SQLite", rate, "rows/s", bar=300)
