@@ -11,7 +11,6 @@ import numpy as np
 
 from flows._cluster import expected_workers
 from flows._plan import tiled
-from flows._search import frequencies, observe, sampling
 from flows._sources import as_product
 from storage.experience import Past, leave_one_out, past_runs, relative_error
 from storage.product import Product
@@ -19,6 +18,7 @@ from storage.sources import product_row
 from tasks.search.calibration import stretches
 from tasks.search.find import make_plan
 from tasks.search.outlook import expected_seconds, measure, tile_bytes, work
+from tasks.search.steps import frequencies, observe, sampling
 
 READ_SAMPLES = 1024
 

@@ -35,22 +35,21 @@ def injection(params: InjectionParams) -> RunSummary:
     with recorded("injection", params) as run:
         if run.repeated:
             return run.summary
-        from flows import _injection, _search
         from tasks.search import steps
         from tasks.search.find import make_plan
 
-        seen = _search.observe(run.use("source"), params)
+        seen = steps.observe(run.use("source"), params)
         with cluster():
             sigma, beam = steps.scan(seen)
-            pulses = _injection.draw_pulses(seen, params, sigma, beam)
+            pulses = steps.draw_pulses(seen, params, sigma, beam)
             changed = steps.inject(run.create, seen, pulses, params.beam or params.psf_fwhm or beam, params.tile)
             plan = make_plan(seen.shape, seen.freqs, seen.dt, params.threshold, params.dm_max, params.width_max)
-            baseline, flags = _search.create_arrays(run.create, changed, params.tile)
+            baseline, flags = steps.create_arrays(run.create, changed, params.tile)
             weights = steps.calibrate(run.create, changed, baseline, flags, sigma)
             plan = steps.with_weights(plan, weights)
             events = steps.hunt_all(changed, baseline, flags, plan, weights)
             frame, cutouts = steps.look_closer(changed, baseline, flags, plan, weights, events, beam, params.cutouts)
-        _injection.publish(run, seen, pulses, frame, cutouts)
+        steps.publish_injections(run, seen, pulses, frame, cutouts)
     return run.summary
 
 

@@ -1,8 +1,5 @@
 """Search pixels of interest for pulses that repeat."""
 
-from io import BytesIO
-from typing import Any
-
 from prefect import flow
 from pydantic import Field
 
@@ -32,21 +29,21 @@ def periodicity(params: PeriodicityParams) -> RunSummary:
     with recorded("periodicity", params, also=_candidates(params)) as run:
         if run.repeated:
             return run.summary
-        from flows import _search
         from tasks.search import steps
         from tasks.search.folding import strongest
+        from tasks.search.plots import periods_picture
 
-        seen = _search.observe(run.use("source"), params)
+        seen = steps.observe(run.use("source"), params)
         wanted = targets(params, run.inputs["source"].product_id, seen.shape)
         with cluster():
             sigma, _ = steps.scan(seen)
-            baseline, flags = _search.create_arrays(run.create, seen, params.tile)
+            baseline, flags = steps.create_arrays(run.create, seen, params.tile)
             weights = steps.calibrate(run.create, seen, baseline, flags, sigma)
             longest = params.period_max or seen.shape[0] * seen.dt / 4
             folds = steps.fold_pixels(seen, baseline, flags, weights, wanted, params.period_min, longest)
         table = strongest(folds, params.threshold)
         run.save("periods.csv", table.to_csv(index=False).encode(), kind="table")
-        run.save("periods.png", picture(folds, params.threshold), kind="picture")
+        run.save("periods.png", periods_picture(folds, params.threshold), kind="picture")
         run.record(n_pixels=len(wanted), n_periods=len(table), n_trials=sum(f.trials for f in folds.values()))
         run.report(periods=table.head(20).to_dict("records"))
     return run.summary
@@ -89,21 +86,3 @@ def targets(params: PeriodicityParams, product_id: str | None, shape: tuple[int,
             f"pixel {outside[0][:2]} lies outside the image of {shape[2]} x {shape[3]}; give y before x"
         )
     return sorted(wanted)
-
-
-def picture(folds: dict[tuple[int, int, float], Any], threshold: float) -> bytes:
-    """S/N against period of every target, and the best profile."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    periods, profile = figure.subplots(1, 2, width_ratios=(2, 1))
-    for fold in folds.values():
-        periods.semilogx(fold.period_s, fold.snr, lw=0.7)
-    periods.axhline(threshold, color="grey", ls=":")
-    periods.set(xlabel="period [s]", ylabel="S/N")
-    (y, x, dm), best = max(folds.items(), key=lambda item: item[1].snr.max(initial=0))
-    profile.step(range(len(best.profile)), best.profile, where="mid", color="black")
-    profile.set(xlabel="phase bin", ylabel="S/N per bin", title=f"best: pixel y {y} x {x}, DM {dm:g}")
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
-    return buffer.getvalue()

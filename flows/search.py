@@ -72,18 +72,17 @@ def search(params: SearchParams) -> RunSummary:
     with recorded("search", params) as run:
         if run.repeated:
             return run.summary
-        from flows import _search
         from tasks.search import steps
         from tasks.search.find import make_plan
 
-        seen = _search.observe(run.use("source"), params)
+        seen = steps.observe(run.use("source"), params)
         plan = make_plan(seen.shape, seen.freqs, seen.dt, params.threshold, params.dm_max, params.width_max)
         with cluster():
             sigma, beam = steps.scan(seen)
-            baseline, flags = _search.create_arrays(run.create, seen, params.tile)
+            baseline, flags = steps.create_arrays(run.create, seen, params.tile)
             weights = steps.calibrate(run.create, seen, baseline, flags, sigma)
             plan = steps.with_weights(plan, weights)
             events = steps.hunt_all(seen, baseline, flags, plan, weights)
             frame, cutouts = steps.look_closer(seen, baseline, flags, plan, weights, events, beam, params.cutouts)
-        _search.publish(run, seen, plan, weights, frame, cutouts, flags)
+        steps.publish(run, seen, plan, weights, frame, cutouts, flags)
     return run.summary

@@ -29,14 +29,16 @@ class SurveyParams(Parameters):
 def survey(params: SurveyParams) -> RunSummary:
     """Limit the rate of bursts per square degree and hour as a function of fluence and width; map what was watched."""
     with recorded("survey", params, deduplicate=False) as run:
-        from flows import _survey
+        from tasks.search import plots
+        from tasks.search.rates import rate_table
+        from tasks.search.steps import exposures as watched
 
-        exposures = _survey.usable_exposures(params.where)
-        curve = _survey.completeness_curve(params.completeness)
-        table = _survey.rate_table(exposures, params, curve)
+        exposures = watched.usable_exposures(params.where)
+        curve = watched.completeness_curve(params.completeness)
+        table = rate_table(exposures, params, curve)
         run.save("rate_limits.csv", table.to_csv(index=False).encode(), kind="table")
-        run.save("rate_limits.png", _survey.limit_picture(table, params.confidence), kind="picture")
-        run.save("sky_coverage.png", _survey.sky_picture(exposures), kind="picture")
+        run.save("rate_limits.png", plots.limit_picture(table, params.confidence), kind="picture")
+        run.save("sky_coverage.png", plots.sky_picture(exposures), kind="picture")
         hours = sum(row["seconds"] for row in exposures) / 3600
         run.record(
             n_exposures=len(exposures),

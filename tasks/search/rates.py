@@ -1,6 +1,9 @@
 """Rates of bursts on the sky: Poisson limits from what was watched, how long, how deep, and how completely."""
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 from scipy.stats import chi2
 
 
@@ -48,3 +51,19 @@ def limits(
         watched += found * row["area_deg2"] * row["seconds"] / 3600.0
     with np.errstate(divide="ignore"):
         return upper_limit(n_events, confidence) / watched
+
+
+def rate_table(
+    exposures: list[dict[str, Any]], params: Any, curve: tuple[np.ndarray, np.ndarray] | None
+) -> pd.DataFrame:
+    """Limits on a grid of widths and fluences around what the exposures can see."""
+    widest, dt = max(row["width_max_s"] for row in exposures), min(row["dt_s"] for row in exposures)
+    widths = np.geomspace(dt, widest, 7)
+    row = exposures[0]
+    faintest = row["threshold"] * row["noise"] * np.sqrt(dt * dt / row["n_channel"])
+    fluences = np.geomspace(faintest / 2, faintest * 300, 40)
+    rates = limits(exposures, params.n_bursts, params.confidence, fluences, widths, curve)
+    w, f = np.meshgrid(widths, fluences, indexing="ij")
+    units = row["units"]
+    table = pd.DataFrame({"width_s": w.ravel(), "fluence": f.ravel(), "rate_limit": rates.ravel()})
+    return table.assign(fluence_unit=f"{units} s", rate_unit="deg^-2 h^-1")

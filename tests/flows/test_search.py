@@ -7,7 +7,6 @@ import xarray
 from astropy.table import Table
 
 from deployments.running import plan
-from flows._search import observe
 from flows.search import SearchParams, search
 from storage import query
 from storage.errors import BadInputError
@@ -15,6 +14,7 @@ from storage.layout import Coordinate, Layout, variable
 from storage.product import create
 from storage.search import Candidate, Exposure
 from tasks.search import search as search_cube
+from tasks.search.steps import observe
 from tests.search.oracle import DT, FREQS, pulse
 from tests.search.test_sky import KNOWN, header
 

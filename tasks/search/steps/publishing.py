@@ -1,6 +1,5 @@
-"""What the search flows share: the observation behind a product, and what is published about it."""
+"""What a search leaves: candidates as rows and Parquet, cutouts, flags, pictures, and the exposure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -10,68 +9,15 @@ import pandas as pd
 
 from storage import search as layouts
 from storage.digest import digest_json
-from storage.errors import BadInputError
 from storage.product import Product
 from storage.runs import RecordedRun
 from tasks.search import sky
-from tasks.search.calibration import stretches
-from tasks.search.cutouts import Cutout
+from tasks.search.cutouts import BINS, DM_TRIALS, EDGE, Cutout
 from tasks.search.hunt import SearchPlan
 from tasks.search.noise import Weights
 from tasks.search.outlook import work
 from tasks.search.picture import draw
-from tasks.search.steps import Observation, cutout_layout, write_cutouts
-
-
-def observe(cube: Product, params: Any) -> Observation:
-    """The stored cube with its frequencies and sampling time, from its coordinates or else from the parameters."""
-    if len(cube.shape) != 4:
-        raise BadInputError(f"{cube.uri} has {len(cube.shape)} axes, expected (time, channel, y, x); give a radio cube")
-    known = "channel" in cube and cube["channel"].attrs.get("units") == "MHz"
-    freqs = frequencies(cube.uri, cube.shape[1], cube["channel"].read() if known else None, params)
-    times = cube["time"].read() if "time" in cube else None
-    return Observation(cube, freqs, sampling(cube.uri, times, params), params.psf_fwhm)
-
-
-def frequencies(name: str, n: int, known: np.ndarray | None, params: Any) -> np.ndarray:
-    """Channel centres [MHz] of the cube called ``name``: the parameters', or else those that it knows itself."""
-    if params.freq_first and params.freq_last:
-        freqs = np.linspace(params.freq_first, params.freq_last, n)
-    elif known is not None:
-        freqs = known.astype(np.float64)
-    elif n == 1:
-        freqs = np.array([1400.0])
-    else:
-        raise BadInputError(f"{name} has no frequencies; give freq_first and freq_last in MHz")
-    steps = np.diff(freqs)
-    if len(steps) and not ((steps > 0).all() or (steps < 0).all()):
-        raise BadInputError(f"the frequencies of {name} neither rise nor fall throughout; sort its channels")
-    return freqs
-
-
-def sampling(name: str, times: np.ndarray | None, params: Any) -> float:
-    """Sampling time [s] of the cube called ``name``, from its ``times`` unless a parameter gives it."""
-    if params.dt:
-        return float(params.dt)
-    if times is None or len(times) < 2:
-        raise BadInputError(f"{name} has no times; give the sampling time dt in seconds")
-    steps = np.diff(times.astype(np.float64))
-    dt = float(f"{np.median(steps):.12g}")  # differences of stored times carry rounding that no clock has
-    if not dt > 0 or np.abs(steps - dt).max() > 0.1 * dt:
-        raise BadInputError(
-            f"the samples of {name} are {steps.min():.6g} to {steps.max():.6g} s apart, expected equal steps; "
-            "fill the gaps with masked samples, or give dt to take them as equal"
-        )
-    return dt
-
-
-def create_arrays(create: Callable[..., Product], seen: Observation, tile: int) -> tuple[Product, Product]:
-    """The scratch baseline and the flags, which are published."""
-    coords = {"channel": layouts.coordinate(("channel",), seen.freqs, "MHz", "frequency of the channel's centre")}
-    seconds = np.arange(seen.shape[0]) * seen.dt
-    coords["time"] = layouts.coordinate(("time",), seconds, "s", "time since the first sample")
-    baseline = create("baseline", layouts.baseline(seen.shape, len(stretches(seen.shape[0])), tile))
-    return baseline, create("flags", layouts.flags(*seen.shape[:2], coords))
+from tasks.search.steps.observation import Observation
 
 
 @dataclass(frozen=True)
@@ -239,3 +185,26 @@ def _exposure(
         n_candidate=n_candidate,
         simulated=field.simulated,
     )
+
+
+def write_cutouts(product: Product, cutouts: list[Cutout]) -> None:
+    """Store the cutouts, one shard each."""
+    for n, cutout in enumerate(cutouts):
+        for name in ("image", "spectrum", "dm_time"):
+            values = getattr(cutout, name)
+            product[name].write((slice(n, n + 1), *(slice(0, k) for k in values.shape)), values[None])
+
+
+def cutout_layout(cutouts: list[Cutout], frame: pd.DataFrame, freqs: np.ndarray) -> Any:
+    """Layout of the cutouts' product, every axis labelled."""
+    n, named = len(cutouts), layouts.coordinate
+    coords = {
+        "candidate": named(("candidate",), np.arange(1, n + 1), "1", "number of the candidate, strongest first"),
+        "channel": named(("channel",), freqs, "MHz", "frequency of the channel's centre"),
+        "offset": named(("candidate", "bin"), [c.times for c in cutouts], "s", "time from the pulse"),
+        "dm": named(("candidate", "dm_trial"), [c.dms for c in cutouts], "pc cm-3", "dispersion measure of the trial"),
+        "corner_y": named(("candidate",), [c.corner[0] for c in cutouts], "pixel", "row of the image's first pixel"),
+        "corner_x": named(("candidate",), [c.corner[1] for c in cutouts], "pixel", "column of the image's first pixel"),
+        "snr": named(("candidate",), frame["snr"].to_numpy()[:n], "1", "signal to noise ratio"),
+    }
+    return layouts.cutouts(n, len(freqs), EDGE, BINS, DM_TRIALS, coords)

@@ -1,20 +1,25 @@
-"""What the injection flow draws and publishes."""
+"""Add simulated pulses to a stored cube; publish what became of each."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from prefect import task
 
-from flows._search import Field, located, publish_candidates
 from storage import search as layouts
 from storage.digest import digest_json
 from storage.layout import Layout, variable
+from storage.product import Product
 from storage.runs import RecordedRun
+from tasks.array.tiling import Tile, tiles
 from tasks.search.cutouts import Cutout
-from tasks.search.injection import Injected, Ranges, completeness, draw, matches
-from tasks.search.steps import Observation
+from tasks.search.injection import Injected, Ranges, add_pulses, completeness, draw, matches
+from tasks.search.plots import completeness_picture
+from tasks.search.steps.observation import Observation
+from tasks.search.steps.publishing import Field, located, publish_candidates
+from tasks.stage import run_stage
 
 SNR_EDGES = np.array([0, 5, 6, 7, 8, 9, 10, 12, 15, 20, 1e9])
 
@@ -28,7 +33,32 @@ def draw_pulses(seen: Observation, params: Any, sigma: list[np.ndarray], beam: f
     )
 
 
-def publish(
+def inject(
+    create: Callable[..., Product], seen: Observation, pulses: list[Injected], beam: float, tile: int
+) -> Observation:
+    """The observation with pulses added to it, in a scratch cube."""
+    target = create("injected", layouts.injected(seen.shape, tile))
+    inject_all(seen, target, pulses, beam)
+    return replace(seen, cube=target)
+
+
+@task
+def inject_all(seen: Observation, target: Product, pulses: list[Injected], beam: float) -> None:
+    """Copy the cube and add the pulses."""
+    run_stage(inject_tile, tiles(seen.shape, target.grid), seen, target, pulses, beam)
+
+
+def inject_tile(tile: Tile, seen: Observation, target: Product, pulses: list[Injected], beam: float) -> dict:
+    """Copy one tile and add the pulses that touch it."""
+    values = seen.cube.read(tile.core)
+    valid = seen.cube["valid"].read(tile.core) if "valid" in seen.cube else np.ones(values.shape, bool)
+    corner = (tile.core[0].start, tile.core[2].start, tile.core[3].start)
+    target.write(tile.core, add_pulses(values, pulses, seen.freqs, seen.dt, beam, corner))
+    target["valid"].write(tile.core, valid)
+    return {}
+
+
+def publish_injections(
     run: RecordedRun, seen: Observation, pulses: list[Injected], frame: pd.DataFrame, cutouts: list[Cutout]
 ) -> None:
     """The completeness as an array and a picture; truth rows, and the candidates that the pulses became."""
@@ -51,7 +81,7 @@ def publish(
 
 
 def _publish_found(run: RecordedRun, seen: Observation, frame: pd.DataFrame, cutouts: list[Cutout]) -> dict[Any, str]:
-    """Candidates and cutouts of the pulses that were found; all others are the search's own to publish."""
+    """Candidates and cutouts of the pulses that were found; all others are the search's own to publish_injections."""
     table = located(frame.reset_index(drop=True), Field.of(seen.cube), run.params).assign(simulated=True)
     kept = [cutouts[k] for k in frame.index if k < len(cutouts)]
     return dict(zip(frame.index, publish_candidates(run, table, kept, seen.freqs), strict=True))
@@ -71,7 +101,7 @@ def _publish_completeness(run: RecordedRun, pulses: list[Injected], found: np.nd
         for key, values in curve.items():
             product[f"{name}_{key}"].write((slice(0, len(values)),), np.asarray(values, np.float64))
     run.publish(product)
-    run.save("completeness.png", _picture(curves), kind="picture")
+    run.save("completeness.png", completeness_picture(curves), kind="picture")
 
 
 def _binned(values: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -116,22 +146,3 @@ def _layout(curves: dict) -> Layout:
             (f"{name}_edge",), (len(edges),), "float64", long_name=f"edges of the bins of {name}"
         )
     return Layout("completeness", arrays, {}, {"Conventions": "CF-1.11"})
-
-
-def _picture(curves: dict) -> bytes:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
-    for axes, (name, (edges, curve)) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
-        ends = np.minimum(edges, 25) if name == "ideal_snr" else edges
-        middle = (ends[1:] + ends[:-1]) / 2
-        used = curve["tried"] > 0
-        errors = np.abs(np.stack([curve["fraction"] - curve["low"], curve["high"] - curve["fraction"]]))[:, used]
-        axes.errorbar(middle[used], curve["fraction"][used], yerr=errors, xerr=np.diff(ends)[used] / 2, fmt="o", ms=4)
-        axes.set(xlabel=name.replace("_", " "), ylim=(-0.03, 1.03))
-        if name in ("width_s", "fluence") and ends[0] > 0:
-            axes.set_xscale("log")
-    figure.axes[0].set_ylabel("fraction found")
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
-    return buffer.getvalue()
