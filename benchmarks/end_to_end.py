@@ -10,10 +10,12 @@ instead of two (what overlap brings). Wall seconds without the cluster's start; 
 import argparse
 import os
 import shutil
+import sys
 import tempfile
 import time
 
 import numpy as np
+from prefect import Task
 
 from benchmarks._figures import figure
 
@@ -127,8 +129,10 @@ def run(source: str, method: str) -> None:
     import flows.denoise
     from tasks.denoise import steps
 
-    for name, step in list(vars(steps).items()):
-        setattr(steps, name, getattr(step, "fn", step))  # no task run for each, hence no server
+    for module in [steps, *(m for name, m in sys.modules.items() if name.startswith("tasks.denoise."))]:
+        for name, step in list(vars(module).items()):
+            if isinstance(step, Task):
+                setattr(module, name, step.fn)  # no task run for each, hence no server
     flows.denoise.denoise.fn(flows.denoise.DenoiseParams(source=source, method=method, tile=EDGE, force=True))
 
 
