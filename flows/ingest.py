@@ -101,6 +101,7 @@ def ingest(params: IngestParams) -> RunSummary:
         if run.repeated:
             return run.summary
         from storage import ingest as layouts
+        from tasks.denoise.front.steps import measure_noise
         from tasks.ingest.steps import copy_cube
 
         source = params.opened()
@@ -114,6 +115,8 @@ def ingest(params: IngestParams) -> RunSummary:
                 f"{Path(params.source).name!r}: none of its {survey.n_values} values is valid (NaN, nodata or masked); "
                 "check the file, or give nodata"
             )
+        if "sigma" in cube:
+            measure_noise(cube)
         run.record(valid_fraction=survey.valid_fraction, n_constant_bands=len(survey.constant))
         run.report(format=header.format, notes=[*header.notes, *survey.notes()])
         run.publish(cube)

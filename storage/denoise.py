@@ -10,8 +10,8 @@ from storage.layout import Coordinate, Layout, variable
 from storage.product import Product
 from storage.stores import open_group
 
-ARRAYS = ("cube", "valid", "outlier")
-"""Variables of a cube's group that are no coordinates."""
+ARRAYS = ("cube", "valid", "outlier", "sigma", "sigma_after", "snr", "sigma_column", "uncertainty")
+"""Variables of a cube's group that are no coordinates of another cube made from it."""
 
 STRIP_BYTES = 32 << 20
 """Size of a strip of columns: its mending needs several times as much [bytes]."""
@@ -35,8 +35,11 @@ def mask(noisy: Product) -> Layout:
     return Layout("mask", {"valid": variable(("y", "x", "band"), noisy.shape, "bool", noisy.grid, codec="lz4")})
 
 
-def clean_cube(noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.ndarray, **attrs: Any) -> Layout:
-    """A denoised (y, x, band) cube like ``noisy``, its mask, and the noise of each band before and after."""
+def clean_cube(
+    noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.ndarray, snr: np.ndarray, **attrs: Any
+) -> Layout:
+    """A denoised (y, x, band) cube like ``noisy``, its mask, the noise of each band before and after, the signal over
+    that noise, and the noise of each column and band."""
     described = variable(("y", "x", "band"), noisy.shape, "float32", (edge, edge, noisy.shape[2]), **_meaning(noisy))
     valid = replace(
         described, dtype="bool", fill_value=False, attrs={"long_name": "whether the input could be trusted"}
@@ -48,8 +51,15 @@ def clean_cube(noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.nda
             ("band",), sigma_after, {"units": units, "long_name": "expected error of the result, root mean square"}
         ),
     }
+    noise["snr"] = Coordinate(("band",), snr, {"units": "1", "long_name": "mean of the band over its noise"})
+    _, n_x, n_band = noisy.shape
+    columns = variable(
+        ("x", "band"), (n_x, n_band), "float32", (_strip(noisy)[1], n_band), fill_value=float("nan"),
+        units=units, long_name="noise of the input in each column, standard deviation",
+    )  # fmt: skip
     group = {"Conventions": "CF-1.11", **attrs}
-    return Layout("clean_cube", {"cube": described, "valid": valid}, coordinates_of(noisy) | noise, group)
+    arrays = {"cube": described, "valid": valid, "sigma_column": columns}
+    return Layout("clean_cube", arrays, coordinates_of(noisy) | noise, group)
 
 
 def outliers(noisy: Product) -> Layout:
@@ -101,7 +111,7 @@ def coordinates_of(product: Product) -> dict[str, Coordinate]:
             found[name] = Coordinate(
                 tuple(str(d) for d in array.metadata.dimension_names or ()), np.asarray(array[...]), attrs
             )
-    return {name: c for name, c in found.items() if name not in ("sigma", "sigma_after")}
+    return found
 
 
 def _meaning(noisy: Product) -> dict[str, Any]:

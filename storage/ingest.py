@@ -43,7 +43,7 @@ class CubeHeader(Protocol):
 
 
 def raw_cube(header: CubeHeader, tile: int, **attrs: Any) -> Layout:
-    """A (y, x, band) cube of float32 values and their mask; a tile holds all bands."""
+    """A (y, x, band) cube and its mask, a tile of which holds all bands; and the noise of every band."""
     n_y, n_x, n_band = header.shape
     edge = _edge(tile, n_band * header.dtype.itemsize)
     cube = variable(("y", "x", "band"), header.shape, header.dtype, (edge, edge, n_band), **_meaning(header))
@@ -51,7 +51,10 @@ def raw_cube(header: CubeHeader, tile: int, **attrs: Any) -> Layout:
     place = _place(header, n_y, n_x)
     if "spatial_ref" in place:
         cube = replace(cube, attrs={**cube.attrs, "grid_mapping": "spatial_ref"})
-    return _layout("raw_cube", cube, {**place, **bands}, header, attrs)
+    described = _layout("raw_cube", cube, {**place, **bands}, header, attrs)
+    meaning = {"units": header.units or "1", "long_name": "noise of the band, standard deviation"}
+    sigma = replace(variable(("band",), (n_band,), "float64", fill_value=float("nan")), attrs=meaning)
+    return replace(described, variables={**described.variables, "sigma": sigma})
 
 
 def radio_cube(header: CubeHeader, tile: int, **attrs: Any) -> Layout:

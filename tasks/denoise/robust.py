@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks.array.namespace import namespace, to_host
 from tasks.array.statistics import MAD_TO_SIGMA
+from tasks.denoise.checks import usable_bands
 from tasks.denoise.moments import interpolated
 from tasks.denoise.noise import noise_edge, refined_sigma, regression_sigma
 
@@ -88,6 +89,18 @@ def fit_robust(sample: Any, valid: Any, bands: np.ndarray) -> RobustModel:
     for whole, part in zip(full, parts, strict=True):
         whole[used] = part
     return RobustModel(*full[:6], used=used, outlier_fraction=full[6])
+
+
+def sample_sigma(sample: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Noise (band,) of a sample (y, x, band); NaN in bands that cannot tell: seldom valid, constant, too few pixels."""
+    bands = usable_bands(valid.sum((0, 1)))
+    sigma = np.full(len(bands), np.nan)
+    complete = valid[..., bands].all(-1) if bands.any() else np.zeros((), bool)
+    if complete.sum() <= max(2 * bands.sum(), 8):
+        return sigma
+    model = fit_robust(np.where(valid, sample, np.float32(0)), None if valid.all() else valid, bands)
+    sigma[model.used] = model.sigma[model.used]
+    return sigma
 
 
 def _alternate(values: np.ndarray, known: np.ndarray, filled: np.ndarray) -> tuple[np.ndarray, ...]:

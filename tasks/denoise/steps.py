@@ -18,7 +18,8 @@ from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis
 from tasks.denoise.blocks import read_block, read_values
-from tasks.denoise.figures import residual_sums
+from tasks.denoise.columns import column_sigma
+from tasks.denoise.figures import removed_figures, residual_sums
 from tasks.denoise.methods import method as find_method
 from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
 from tasks.denoise.quality import with_rare
@@ -130,16 +131,9 @@ def restore(
     """Pass 3: write every tile of ``clean``; tell what was removed from each band, and how much was given back."""
     wide = _plan(clean, clean.grid, method.halo(scene))
     report = run_stage(restore_tile, wide, noisy, scores, clean, scene, method, plan, rare)
-    totals = {key: np.sum([r[key] for r in report.records], axis=0) for key in ("count", "total", "square", "lag")}
-    count = np.maximum(totals["count"], 1)
-    spread = np.sqrt(totals["square"] / count)
     given_back = {"kept_fraction": sum(r["kept"] for r in report.records) / np.prod(scene.shape)} if rare else {}
-    return given_back | {
-        "peak": np.max([r["peak"] for r in report.records], axis=0),
-        "residual_mean": totals["total"] / count,
-        "residual_rms": spread,
-        "residual_correlation": totals["lag"] / np.maximum(totals["square"], 1e-30),
-    }
+    peak = np.max([r["peak"] for r in report.records], axis=0)
+    return given_back | removed_figures(report.records) | {"peak": peak}
 
 
 def restore_tile(
@@ -166,6 +160,24 @@ def restore_tile(
     clean["valid"].write(region, marks)
     peak = np.where(marks, values, np.float32(0)).max((0, 1)).tolist()
     return residual_sums(block, values, marks) | {"kept": kept, "peak": peak}
+
+
+@task
+def measure_columns(noisy: Product, clean: Product, sigma: np.ndarray, expected: np.ndarray) -> StageReport:
+    """Fill ``sigma_column`` of the clean cube: the noise of every column, strip of whole columns by strip."""
+    strips = tiles(clean.shape[:2], (clean.shape[0], clean["sigma_column"].grid[0]))
+    return run_stage(column_tile, strips, noisy, clean, sigma, expected, splits=False)
+
+
+def column_tile(tile: Tile, noisy: Product, clean: Product, sigma: np.ndarray, expected: np.ndarray) -> dict:
+    """The noise of the columns of one strip."""
+    block, valid = read_block(noisy, tile.core)
+    kept = clean.read((*tile.core, slice(None)))
+    found = column_sigma(
+        to_device(block), to_device(kept), None if valid is None else to_device(valid), sigma, expected
+    )
+    clean["sigma_column"].write((tile.core[1], slice(0, len(sigma))), to_host(found))
+    return {}
 
 
 def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:

@@ -55,8 +55,11 @@ def run_steps(folder, product, edge, method=PLAIN, bands=None, keep_rare=False):
     solved = again.alternate(make, cube, method, solved)
     scores, model, plan = again.look_again(make, product, bands, robust, method, edge, solved)
     expected = method.expected_error(model, plan)
-    clean = make("clean", layouts.clean_cube(product, edge, model.sigma, expected))
+    clean = make(
+        "clean", layouts.clean_cube(product, edge, model.sigma, expected, figures.snr(model.mean, model.sigma))
+    )
     removed = steps.restore.fn(product, scores, clean, model, method, plan, rare)
+    steps.measure_columns.fn(product, clean, model.sigma, expected)
     return clean, model, expected, removed
 
 
@@ -123,6 +126,9 @@ def test_the_product_explains_itself(tmp_path):
     assert np.allclose(opened.band, np.linspace(400, 900, 8))
     assert np.allclose(opened.sigma, model.sigma) and np.allclose(opened.sigma_after, expected)
     assert (expected < model.sigma).all()
+    assert opened.sigma_column.dims == ("x", "band") and np.allclose(opened.snr, CUBE.mean((0, 1)) / 0.03, rtol=0.2)
+    assert np.allclose(opened.sigma_column.mean("x"), 0.03, rtol=0.1)
+    assert np.abs(removed["leakage"]).max() < 0.3 and abs(removed["residual_angle_deg"] - 90) < 1
     assert np.allclose(removed["residual_rms"], 0.03, rtol=0.15)
     assert np.abs(removed["residual_correlation"]).max() < 0.15
     numbers = figures.quality(model, expected, removed)

@@ -13,7 +13,7 @@ from tasks.denoise.automatic import Diagnosis, diagnose
 from tasks.denoise.bands import named_bands
 from tasks.denoise.blocks import read_block
 from tasks.denoise.checks import full_mask, usable_bands
-from tasks.denoise.robust import RobustModel, fit_robust, mend
+from tasks.denoise.robust import RobustModel, fit_robust, mend, sample_sigma
 from tasks.denoise.sample import sample_lines
 from tasks.stage import StageReport, run_stage
 
@@ -70,17 +70,29 @@ def count_valid(tile: Tile, noisy: Product) -> list[int]:
     return noisy["valid"].read((*tile.core, slice(None))).sum((0, 1)).tolist()
 
 
+def measure_noise(cube: Product) -> None:
+    """Fill ``sigma`` of a raw cube: the noise of each band in a sample of the scene."""
+    sample, valid = sample_of(cube)
+    marks = np.ones(sample.shape, bool) if valid is None else valid
+    cube["sigma"].write((slice(0, sample.shape[2]),), sample_sigma(sample, marks))
+
+
 @task
 def look(noisy: Product, bands: np.ndarray) -> tuple[RobustModel, Diagnosis]:
     """Pass 0, first half: fit the robust model to a sample of the scene and say what kind of noise it has."""
+    sample, valid = sample_of(noisy)
+    model = fit_robust(sample, valid, bands)
+    return model, diagnose(sample, valid, model)
+
+
+def sample_of(noisy: Product) -> tuple[np.ndarray, np.ndarray | None]:
+    """The sample of a stored cube, and which of it is valid (None where all is)."""
     rows, columns = sample_lines((noisy.shape[0], noisy.shape[1]))
     groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
     blocks = [read_block(noisy, (slice(0, noisy.shape[0]), slice(g[0], g[-1] + 1))) for g in groups]
     sample = np.concatenate([block[rows] for block, _ in blocks], axis=1)
     marks = np.concatenate([np.ones_like(b[rows], bool) if v is None else v[rows] for b, v in blocks], axis=1)
-    valid = None if marks.all() else marks
-    model = fit_robust(sample, valid, bands)
-    return model, diagnose(sample, valid, model)
+    return sample, None if marks.all() else marks
 
 
 @task
