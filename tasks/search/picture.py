@@ -35,7 +35,7 @@ def draw(cutout: Cutout, facts: dict[str, Any], freqs: np.ndarray) -> bytes:
         figure, image, cutout.image, (x0 - 0.5, x0 + size - 0.5, y0 - 0.5, y0 + size - 0.5), "lower", "S/N", None, None
     )
     image.plot(facts["x"], facts["y"], "o", mfc="none", mec="red", ms=16, mew=1)
-    image.set(xlabel="x [pixel]", ylabel="y [pixel]")
+    image.set(xlabel="x [pixel]", ylabel="y [pixel]", aspect="equal")
     words.axis("off")
     words.text(0, 1, _caption(facts), va="top", family="monospace", fontsize=9, transform=words.transAxes)
     buffer = BytesIO()
