@@ -97,7 +97,7 @@ def plan(params: DenoiseParams) -> dict[str, Any]:
 
 @flow(name="denoise")
 def denoise(params: DenoiseParams) -> RunSummary:
-    """Denoise the (y, x, band) cube at ``params.source``; publish the clean cube, its noise and a quick look."""
+    """Denoise the (y, x, band) cube at ``params.source``; publish the clean cube, its noise and a report."""
     params = cast(DenoiseParams, with_product(params, "raw_cube"))
     with recorded("denoise", params) as run:
         if run.repeated:
@@ -106,6 +106,7 @@ def denoise(params: DenoiseParams) -> RunSummary:
         from tasks.denoise import figures, steps
         from tasks.denoise.again import steps as again
         from tasks.denoise.front import steps as front
+        from tasks.denoise.report import page
 
         noisy = run.use("source")
         with cluster():
@@ -116,13 +117,13 @@ def denoise(params: DenoiseParams) -> RunSummary:
             bands = front.choose_bands(noisy, params.bands)
             model, diagnosis = front.look(noisy, bands)
             method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis)
-            cube, rare = noisy, steps.Rare(None, model.sigma) if params.keep_rare else None
+            cube, rare, mending = noisy, steps.Rare(keep=params.keep_rare), {}
             if method.robust:
                 cube = run.create("mended", layouts.mended(noisy))
                 outliers = run.create("outliers", layouts.outliers(noisy))
                 mended = front.mend_scene(noisy, cube, outliers, model)
-                rare = rare and steps.Rare(cube, model.sigma)
-                run.record(**figures.tally(mended.records, noisy.shape))
+                rare = steps.Rare(cube, params.keep_rare)
+                mending = figures.tally(mended.records, noisy.shape)
             solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
             solved = again.alternate(run.create, cube, method, solved)
             scores, scene, plan = again.look_again(run.create, noisy, bands, model, method, params.tile, solved)
@@ -130,13 +131,19 @@ def denoise(params: DenoiseParams) -> RunSummary:
             sigma = method.measured(scene, scene.sigma)
             mean = method.decode(scene.mean)
             snr = figures.snr(mean, sigma)
-            clean = run.create("clean_cube", layouts.clean_cube(noisy, params.tile, sigma, expected, snr))
+            clean = run.create(
+                "clean_cube", layouts.clean_cube(noisy, params.tile, sigma, expected, snr, method.linear)
+            )
             removed = steps.restore(noisy, scores, clean, scene, method, plan, rare)
             steps.measure_columns(noisy, clean, sigma, expected)
-        run.record(**figures.quality(replace(scene, sigma=sigma, mean=mean), expected, removed))
+        numbers = mending | figures.quality(replace(scene, sigma=sigma, mean=mean), expected, removed)
+        run.record(**numbers)
         run.report(method=str(method), diagnosis=list(diagnosis.reasons))
         run.publish(clean)
         if method.robust:
             run.publish(outliers)
-        run.save("quicklook.png", steps.quicklook(noisy, clean, sigma, expected), kind="picture")
+        picture = steps.quicklook(noisy, clean, mean)
+        run.save("quicklook.png", picture, kind="picture")
+        told = page(params.source, params.method, str(method), diagnosis.reasons, numbers, picture)
+        run.save("report.html", told, kind="report")
     return run.summary

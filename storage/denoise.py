@@ -10,7 +10,7 @@ from storage.layout import Coordinate, Layout, variable
 from storage.product import Product
 from storage.stores import open_group
 
-ARRAYS = ("cube", "valid", "outlier", "sigma", "sigma_after", "snr", "sigma_column", "uncertainty")
+ARRAYS = ("cube", "valid", "outlier", "sigma", "sigma_after", "snr", "sigma_column", "rare", "uncertainty")
 """Variables of a cube's group that are no coordinates of another cube made from it."""
 
 STRIP_BYTES = 32 << 20
@@ -36,10 +36,10 @@ def mask(noisy: Product) -> Layout:
 
 
 def clean_cube(
-    noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.ndarray, snr: np.ndarray, **attrs: Any
+    noisy: Product, edge: int, sigma: np.ndarray, sigma_after: np.ndarray, snr: np.ndarray, linear: bool = False
 ) -> Layout:
     """A denoised (y, x, band) cube like ``noisy``, its mask, the noise of each band before and after, the signal over
-    that noise, and the noise of each column and band."""
+    that noise, the noise of each column and band, rare pixels; and the uncertainty of each sample if ``linear``."""
     described = variable(("y", "x", "band"), noisy.shape, "float32", (edge, edge, noisy.shape[2]), **_meaning(noisy))
     valid = replace(
         described, dtype="bool", fill_value=False, attrs={"long_name": "whether the input could be trusted"}
@@ -57,9 +57,18 @@ def clean_cube(
         ("x", "band"), (n_x, n_band), "float32", (_strip(noisy)[1], n_band), fill_value=float("nan"),
         units=units, long_name="noise of the input in each column, standard deviation",
     )  # fmt: skip
-    group = {"Conventions": "CF-1.11", **attrs}
-    arrays = {"cube": described, "valid": valid, "sigma_column": columns}
-    return Layout("clean_cube", arrays, coordinates_of(noisy) | noise, group)
+    rare = variable(
+        ("y", "x"),
+        noisy.shape[:2],
+        "bool",
+        described.cell[:2],
+        long_name="more than noise was removed: a rare material?",
+    )
+    arrays = {"cube": described, "valid": valid, "sigma_column": columns, "rare": rare}
+    if linear:
+        meaning = {"units": units, "long_name": "standard deviation that the noise of the input causes in the result"}
+        arrays["uncertainty"] = replace(described, fill_value=float("nan"), attrs=meaning)
+    return Layout("clean_cube", arrays, coordinates_of(noisy) | noise, {"Conventions": "CF-1.11"})
 
 
 def outliers(noisy: Product) -> Layout:

@@ -12,6 +12,7 @@ from tasks.denoise.scene import SceneModel
 from tasks.denoise.scores import band_error
 from tasks.denoise.streaming import ScoreMethod
 from tasks.denoise.surface import fill_reach, surface
+from tasks.denoise.uncertainty import noise_left
 
 STRENGTHS = np.concatenate([[0.0], np.logspace(-2, 7, 46)])
 """Penalties that are tried, relative to the roughness of the roughest component."""
@@ -43,6 +44,7 @@ class FORPDN(ScoreMethod):
 
     robust: bool = False
     rounds: ClassVar[int] = 1
+    linear: ClassVar[bool] = True
 
     def adapt(self, scene: SceneModel) -> SceneModel:
         """The scene in components of growing roughness, all of them."""
@@ -91,6 +93,10 @@ class FORPDN(ScoreMethod):
     def expected_error(self, scene: SceneModel, plan: Gains) -> np.ndarray:
         """Expected root mean square error of each band of the result, in the unit of the cube."""
         return band_error(scene, plan.risk)
+
+    def uncertainty(self, tile: Tile, scene: SceneModel, plan: Gains) -> np.ndarray:
+        """Standard deviation (y, x, band) that the noise causes in the core of a tile."""
+        return noise_left(tile, scene, plan.gain)
 
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Gains) -> Any:
         """The denoised core (y, x, band) of a tile."""

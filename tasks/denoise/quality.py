@@ -83,9 +83,10 @@ def rare_signals(residual: Any, sigma: Any, limit: float = 6.0) -> Any:
     """
     xp = namespace(residual)
     sigma = xp.asarray(sigma)
-    used = sigma > 0
-    n_band = max(int(used.sum()), 1)
-    energy = ((residual[..., used] / sigma[used]) ** 2).mean(-1)
+    n_band = max(int((sigma > 0).sum()), 1)
+    scaled = residual * xp.where(sigma > 0, 1 / xp.where(sigma > 0, sigma, 1), 0).astype(residual.dtype)
+    scaled *= scaled
+    energy = scaled.sum(-1) / n_band
     return energy > 1 + limit * np.sqrt(2 / n_band)
 
 

@@ -22,20 +22,24 @@ from tasks.denoise.columns import column_sigma
 from tasks.denoise.figures import removed_figures, residual_sums
 from tasks.denoise.methods import method as find_method
 from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
-from tasks.denoise.quality import with_rare
-from tasks.denoise.quicklook import Look, draw
+from tasks.denoise.quality import rare_signals
+from tasks.denoise.quicklook import Spectra, draw
 from tasks.denoise.scene import SceneModel, solve_scene
 from tasks.denoise.scores import project
 from tasks.denoise.streaming import ScoreMethod
 from tasks.stage import StageReport, run_stage
 
+LINES = 64
+"""Lines that are read together for the picture."""
+
 
 @dataclass(frozen=True)
 class Rare:
-    """What rare pixels get back: ``cube``, the mended one, or None for the noisy one; ``sigma`` of its bands."""
+    """Where rare pixels are looked for: in ``cube``, the mended one, or None for the noisy one; ``keep``: they get its
+    values back."""
 
-    cube: Product | None
-    sigma: np.ndarray
+    cube: Product | None = None
+    keep: bool = False
 
 
 def choose(name: str, rank: int | None, robust: bool | None, options: dict[str, Any], found: Diagnosis) -> ScoreMethod:
@@ -126,19 +130,20 @@ def measure_tile(
 @task
 def restore(
     noisy: Product, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any,
-    rare: Rare | None = None,
+    rare: Rare,
 ) -> dict[str, Any]:  # fmt: skip
     """Pass 3: write every tile of ``clean``; tell what was removed from each band, and how much was given back."""
     wide = _plan(clean, clean.grid, method.halo(scene))
     report = run_stage(restore_tile, wide, noisy, scores, clean, scene, method, plan, rare)
-    given_back = {"kept_fraction": sum(r["kept"] for r in report.records) / np.prod(scene.shape)} if rare else {}
+    flagged = float(sum(r["rare"] for r in report.records) / np.prod(scene.shape))
+    given_back = {"flagged_fraction": flagged} | ({"kept_fraction": flagged} if rare.keep else {})
     peak = np.max([r["peak"] for r in report.records], axis=0)
     return given_back | removed_figures(report.records) | {"peak": peak}
 
 
 def restore_tile(
     tile: Tile, noisy: Product, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any,
-    rare: Rare | None = None,
+    rare: Rare,
 ) -> dict:  # fmt: skip
     """Denoise the core of one tile; return sums over what was removed from it.
 
@@ -146,20 +151,26 @@ def restore_tile(
     """
     found = method.restore(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
     values = to_host(method.decode(found))
+    found = to_host(found)
     block, valid = read_block(noisy, tile.core)
     if not scene.used.all():
         values[..., ~scene.used] = np.nan_to_num(read_values(noisy, tile.core)[..., ~scene.used])
-    kept = 0
-    if rare is not None:
-        source = block if rare.cube is None else np.nan_to_num(read_values(rare.cube, tile.core))
-        values, found = with_rare(values, source, valid, rare.sigma)
-        kept = int(found.sum())
-    region = (*tile.core, slice(0, values.shape[2]))
+    source = block if rare.cube is None else np.nan_to_num(read_values(rare.cube, tile.core))
     marks = np.ones(values.shape, bool) if valid is None else valid
+    # in units whose noise does not depend on the signal
+    away = np.where(marks, to_host(method.encode(source, valid)) - found, np.float32(0))
+    flags = rare_signals(away, scene.sigma)
+    if rare.keep:
+        values = np.where(flags[..., None] & marks, source, values)
+    region = (*tile.core, slice(0, values.shape[2]))
     clean.write(region, values)
     clean["valid"].write(region, marks)
+    clean["rare"].write(tile.core, flags)
+    if method.linear:
+        told = np.where(marks, method.uncertainty(tile, scene, plan), np.float32(np.nan))
+        clean["uncertainty"].write(region, told)
     peak = np.where(marks, values, np.float32(0)).max((0, 1)).tolist()
-    return residual_sums(block, values, marks) | {"kept": kept, "peak": peak}
+    return residual_sums(block, values, marks) | {"rare": int(flags.sum()), "peak": peak}
 
 
 @task
@@ -200,9 +211,13 @@ def _write_part(parts: Product, tile: Tile, columns: int, part: np.ndarray) -> N
     parts.write((slice(number, number + 1), *(slice(0, n) for n in part.shape)), part[None])
 
 
-def quicklook(noisy: Product, clean: Product, sigma: np.ndarray, expected: np.ndarray, edge: int = 512) -> bytes:
-    """PNG of the middle of the scene, before and after."""
-    middle = tuple(slice(max(0, (n - edge) // 2), max(0, (n - edge) // 2) + min(n, edge)) for n in clean.shape[:2])
-    before, _ = read_block(noisy, middle)
-    axis = clean["band"].read().astype(float)
-    return draw(Look(before, clean.read((*middle, slice(None))), axis, sigma, expected, clean.attrs.get("units", "1")))
+def quicklook(noisy: Product, clean: Product, mean: np.ndarray, edge: int = 512) -> bytes:
+    """PNG of the middle of the scene, before and after; ``mean`` (band,) of the scene."""
+    axis, sigma, after = (clean[name].read().astype(float) for name in ("band", "sigma", "sigma_after"))
+    spectra = Spectra(axis, sigma, after, mean, clean.attrs.get("units", "1"))
+    starts = [max(0, (n - edge) // 2) for n in clean.shape[:2]]
+    y, x = (slice(start, min(start + edge, n)) for start, n in zip(starts, clean.shape[:2], strict=True))
+    strips = [(slice(a, min(a + LINES, y.stop)), x) for a in range(y.start, y.stop, LINES)]
+    before = np.concatenate([read_block(noisy, strip)[0][..., spectra.shown] for strip in strips])
+    now = np.concatenate([clean.read((*strip, slice(None)))[..., spectra.shown] for strip in strips])
+    return draw(before, now, clean["rare"].read((y, x)), spectra)

@@ -53,6 +53,8 @@ class ScoreMethod:
     """Whether all bands share one noise."""
     rounds: ClassVar[int] = 0
     """How many times the scores are surveyed."""
+    linear: ClassVar[bool] = False
+    """Whether the result is linear in the cube once the plan is made, so that `uncertainty` can be told per sample."""
     alternations: int = 0
     """How many times the scores are moved towards those of the cube without its sparse part."""
     looks: int = 0
@@ -97,6 +99,10 @@ class ScoreMethod:
     def expected_error(self, scene: SceneModel, plan: Any) -> np.ndarray:
         """Expected root mean square error of each band; by default what the projection alone would leave."""
         return band_error(scene, np.ones(scene.n_component))
+
+    def uncertainty(self, tile: Tile, scene: SceneModel, plan: Any) -> np.ndarray:
+        """Standard deviation (y, x, band) that the noise causes in the core of a tile, of a method that is linear."""
+        raise NotImplementedError
 
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> Any:
         """The denoised core (y, x, band) of a tile."""

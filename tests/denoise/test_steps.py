@@ -12,6 +12,7 @@ from tasks.denoise.again import steps as again
 from tasks.denoise.front import steps as front
 from tasks.denoise.hyres import HyRes
 from tasks.denoise.l1hymixde import L1HyMixDe
+from tasks.denoise.methods import method as find_method
 from tasks.denoise.moments import packed, packed_size, unpacked
 from tests.denoise.scenes import noisy, psnr, scene
 
@@ -47,7 +48,7 @@ def run_steps(folder, product, edge, method=PLAIN, bands=None, keep_rare=False):
 
     bands = front.choose_bands.fn(product, bands)
     robust, _ = front.look.fn(product, bands)
-    cube, rare = product, steps.Rare(None, robust.sigma) if keep_rare else None
+    cube, rare = product, steps.Rare(keep=keep_rare)
     if method.robust:
         cube, outliers = make("mended", layouts.mended(product)), make("outliers", layouts.outliers(product))
         front.mend_scene.fn(product, cube, outliers, robust)
@@ -56,7 +57,8 @@ def run_steps(folder, product, edge, method=PLAIN, bands=None, keep_rare=False):
     scores, model, plan = again.look_again(make, product, bands, robust, method, edge, solved)
     expected = method.expected_error(model, plan)
     clean = make(
-        "clean", layouts.clean_cube(product, edge, model.sigma, expected, figures.snr(model.mean, model.sigma))
+        "clean",
+        layouts.clean_cube(product, edge, model.sigma, expected, figures.snr(model.mean, model.sigma), method.linear),
     )
     removed = steps.restore.fn(product, scores, clean, model, method, plan, rare)
     steps.measure_columns.fn(product, clean, model.sigma, expected)
@@ -112,6 +114,16 @@ def test_every_method_streams(tmp_path, name):
         assert np.abs(clean.read() - want).max() <= 1e-5 * np.abs(want).max()
 
 
+@pytest.mark.parametrize("name", ["forpdn", "hyres"])
+def test_a_linear_method_tells_the_uncertainty_of_every_sample(tmp_path, name):
+    clean, model, *_ = run_steps(tmp_path, raw_cube(tmp_path / "raw.zarr"), 17, find_method(name))
+    assert ("uncertainty" in clean) == (name == "forpdn")
+    if name == "forpdn":
+        told = clean["uncertainty"].read()
+        assert np.array_equal(np.isfinite(told), MASK)
+        assert (told[MASK] < np.broadcast_to(model.sigma, MASK.shape)[MASK]).all()
+
+
 def test_a_repeated_stage_changes_nothing(tmp_path):
     product = raw_cube(tmp_path / "raw.zarr")
     first = run_steps(tmp_path, product, 17)[0].read()
@@ -134,7 +146,7 @@ def test_the_product_explains_itself(tmp_path):
     numbers = figures.quality(model, expected, removed)
     assert np.allclose(numbers["snr"], CUBE.mean((0, 1)) / 0.03, rtol=0.2)
     assert numbers["gain_db"] > 6 and numbers["n_used_bands"] == 8
-    assert steps.quicklook(raw_cube(tmp_path / "again.zarr"), clean, model.sigma, expected).startswith(b"\x89PNG")
+    assert steps.quicklook(raw_cube(tmp_path / "again.zarr"), clean, model.mean).startswith(b"\x89PNG")
 
 
 def test_expected_error_is_honest(tmp_path):

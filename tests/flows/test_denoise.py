@@ -25,7 +25,7 @@ def test_a_file_becomes_a_clean_cube(home, prefect_server, cube):
     summary = denoise(params)
 
     assert summary.status == "completed"
-    assert [p.kind for p in summary.products] == ["clean_cube", "picture"]
+    assert [p.kind for p in summary.products] == ["clean_cube", "picture", "report"]
     clean = Product(summary.first("clean_cube").uri)
     assert clean.shape == (40, 33, 10) and np.isfinite(clean.read()).all()
     assert not clean["valid"].read()[:3].any() and clean["valid"].read()[3:].all()
