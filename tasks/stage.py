@@ -118,7 +118,7 @@ def run_stage(
     seconds = time.monotonic() - started
     waited = course.waited(seconds)
     if waited is not None:
-        log.info("%s: the device waited %.0f %% of %.1f s", name, 100 * waited, seconds)
+        log.debug("%s: the device waited %.0f %% of %.1f s", name, 100 * waited, seconds)
     return StageReport(name, records, seconds, reused, course.retried, course.split, waited)
 
 
