@@ -85,13 +85,13 @@ def medians(runs: list[list[dict]]) -> list[dict]:
 
 
 def regressions(name: str, before: dict | None, now: dict) -> list[str]:
-    """A sentence for each ratio that became worse. A peer that was measured elsewhere is only compared on that machine."""
+    """A sentence for each steady ratio that became worse. A peer measured elsewhere is only compared on that machine."""
     if before is None:
         return []
     old, same_machine, found = {row["name"]: row for row in before["rows"]}, before["machine"] == now["machine"], []
     for row in now["rows"]:
         new, last = row["ratio"], old.get(row["name"], {}).get("ratio")
-        if not new or not last or not (row["same_run"] or same_machine):
+        if not (new and last and row.get("steady", True) and (row["same_run"] or same_machine)):
             continue
         change = last / new if row["better"] == "more" else new / last
         if change > 1 + TOLERANCE:

@@ -20,6 +20,7 @@ class Figure:
     same_run : whether the peer was measured beside it; if not, the ratio holds on one kind of machine only
     bar : what the ratio (the value, where there is no ratio) should reach
     better : whether "more" or "less" is better
+    steady : whether a busy machine leaves the ratio alone; one of wall seconds is told, but not guarded
     """
 
     name: str
@@ -30,6 +31,7 @@ class Figure:
     same_run: bool = True
     bar: float | None = None
     better: str = "more"
+    steady: bool = True
 
     @property
     def met(self) -> bool | None:

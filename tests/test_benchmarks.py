@@ -40,6 +40,7 @@ def test_every_benchmark_leaves_figures():
         (part(1.0), part(0.1, machine="b"), True),
         (part(1.0), {"machine": "a", "rows": []}, True),
         (None, part(0.1), False),
+        (part(1.0), {"machine": "a", "rows": [part(0.1)["rows"][0] | {"steady": False}]}, False),
     ],
 )
 def test_a_ratio_that_became_a_third_worse_is_told(before, now, fails):
