@@ -46,6 +46,9 @@ class DenoiseParams(Parameters):
     options: dict[str, bool | float | str] = Field(
         default_factory=dict, description="further parameters of the method, see docs/denoise.md"
     )
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="of the random probe in otvca and rctv; the other methods draw nothing"
+    )
     tile: int = Field(
         512, ge=1, le=8192, description="edge of a tile's core [px]; small tiles are slower, not different"
     )
@@ -67,6 +70,15 @@ class DenoiseParams(Parameters):
         from tasks.denoise.methods import option_types
 
         types = option_types(self.method)
+        if self.rank is not None and "rank" not in types:
+            raise ValueError(
+                f"a rank of {self.rank} was given, but {self.method} keeps all components; leave rank empty or choose hyres"
+            )
+        if self.options.get("stripes") == "rows":
+            raise ValueError(
+                "stripes=rows was given, but a run expects them along y; turn the cube first, "
+                'or call denoise(cube, "l1hymixde", stripes="rows")'
+            )
         for name, value in self.options.items():
             if name in types:  # the method itself refuses an unknown name, and says which it knows
                 self.options[name] = TypeAdapter(types[name]).validate_python(value)
@@ -116,7 +128,7 @@ def denoise(params: DenoiseParams) -> RunSummary:
                 noisy = front.combine_masks(noisy, run.use("mask") if given.product_id else Path(given.uri), mask)
             bands = front.choose_bands(noisy, params.bands)
             model, diagnosis = front.look(noisy, bands)
-            method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis)
+            method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis, params.seed)
             cube, rare, mending = noisy, steps.Rare(keep=params.keep_rare), {}
             if method.robust:
                 cube = run.create("mended", layouts.mended(noisy))

@@ -9,7 +9,7 @@ from tasks.denoise.anscombe import stabilised
 from tasks.denoise.eigenimages import EigenImages
 from tasks.denoise.fasthyde import FastHyDe
 from tasks.denoise.l1hymixde import L1HyMixDe
-from tasks.denoise.robust import RobustModel, fit_robust, fitted, mend
+from tasks.denoise.robust import Mended, RobustModel, fit_robust, fitted, mend
 from tasks.denoise.streaming import ScoreMethod, bands_of, sample_of
 
 OUTLIERS = 5e-4
@@ -56,10 +56,16 @@ def diagnose(sample: Any, valid: Any, model: RobustModel) -> Diagnosis:
     model : RobustModel
         Fitted to the sample.
     """
-    mended = mend(sample, valid, model)
+    found = _measured(mend(sample, valid, model), model)
+    if found.signal_dependence > PHOTONS:
+        found = replace(found, gain=_photon_gain(sample, valid, model))
+    return replace(found, reasons=tuple(_sentences(found)))
+
+
+def _measured(mended: Mended, model: RobustModel) -> Diagnosis:
     used = model.used
     sigma = model.sigma[used]
-    found = Diagnosis(
+    return Diagnosis(
         outlier_fraction=float((mended.outlier & ~mended.dead)[..., used].mean()),
         stripe_fraction=float((mended.offset != 0)[:, used].mean()),
         dead_fraction=float(mended.dead[:, used].mean()),
@@ -67,14 +73,15 @@ def diagnose(sample: Any, valid: Any, model: RobustModel) -> Diagnosis:
         noise_ratio=float(np.quantile(sigma, 0.95) / np.median(sigma)),
         signal_dependence=_signal_dependence(mended, model),
     )
-    if found.signal_dependence > PHOTONS:
-        found = replace(found, gain=_photon_gain(sample, valid, model))
-    return replace(found, reasons=tuple(_sentences(found)))
 
 
 def _photon_gain(sample: Any, valid: Any, model: RobustModel) -> float | None:
     """Value of one count, where photons explain the noise: their counts, stabilised, have unit noise in all bands that
-    does not depend on the signal, and show no damage."""
+    does not depend on the signal, and show no damage.
+
+    Offsets of columns below the noise are no damage here: shading makes stabilised counts bend away from any subspace of few
+    components, which from about 2000 counts shows in the medians of some columns.
+    """
     used = model.used
     if (sample < 0).mean() > NEGATIVE or model.mean[used].min() <= 0:
         return None
@@ -84,12 +91,14 @@ def _photon_gain(sample: Any, valid: Any, model: RobustModel) -> float | None:
         counts = stabilised(sample, valid, gain)
         fit = fit_robust(counts, valid, used)
         gain *= float(np.median(fit.sigma[fit.used]) ** 2)
-    again = diagnose(counts, valid, fit)
+    mended = mend(counts, valid, fit)
+    faint = np.abs(mended.offset) < fit.sigma
+    again = _measured(replace(mended, offset=np.where(faint, 0, mended.offset)), fit)
     equal = again.noise_ratio < UNEQUAL and abs(again.signal_dependence) < PHOTONS / 2
     return gain if equal and not again.mixed else None
 
 
-def _signal_dependence(mended: Any, model: RobustModel) -> float:
+def _signal_dependence(mended: Mended, model: RobustModel) -> float:
     """Median over bands of the correlation between the residual's magnitude and the signal."""
     cube = np.nan_to_num(mended.cube)[..., model.used]
     fit = fitted(cube, model)

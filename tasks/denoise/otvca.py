@@ -30,7 +30,7 @@ class OTVCA(ScoreMethod):
     """Whiten, rotate to components, smooth each by total variation, keep those worth keeping, rotate back.
 
     ``rank``: number of components; by default the one of least estimated risk. ``robust``: mend outliers and stripes
-    first. The weight of each component minimises Stein's estimate of the risk, whose divergence is measured with one
+    first. ``seed``: of the probe. The weight of each component minimises Stein's estimate of the risk, whose divergence is measured with one
     random probe (a hash of the pixel's place, so that it is the same for all tiles).
 
     References
@@ -40,6 +40,7 @@ class OTVCA(ScoreMethod):
 
     rank: int | None = None
     robust: bool = False
+    seed: int = 0
     rounds: ClassVar[int] = 1
 
     def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
@@ -57,7 +58,7 @@ class OTVCA(ScoreMethod):
         core = (slice(None), *(slice(halo, n - halo) for n in valid.shape))
         seen = valid[core[1:]]
         xp = namespace(scores)
-        probe = probes(tile, halo, xp)
+        probe = probes(tile, halo, xp, self.seed)
         out = np.zeros(self.part_shape(scene))
         out[:, -1] = int(seen.sum())
         for k, weight in enumerate(WEIGHTS):
@@ -99,10 +100,11 @@ PROBE = np.float32(0.1)
 """Size of the probe [sigma]."""
 
 
-def probes(tile: Tile, halo: int, xp: Any) -> Any:
-    """+-1 for every pixel of a tile and its halo, from a hash of the pixel's place in the scene."""
+def probes(tile: Tile, halo: int, xp: Any, seed: int = 0) -> Any:
+    """+-1 for every pixel of a tile and its halo, from a hash of the seed and the pixel's place in the scene."""
     y, x = (xp.arange(c.start - halo, c.stop + halo).astype(xp.int64).astype(xp.uint64) for c in tile.core[:2])
     mixed = y[:, None] * xp.uint64(0x9E3779B97F4A7C15) + x[None] * xp.uint64(0xC2B2AE3D27D4EB4F)
+    mixed += xp.uint64(seed) * xp.uint64(0x165667B19E3779F9 & 0xFFFFFFFF)
     mixed ^= mixed >> xp.uint64(29)
     mixed *= xp.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> xp.uint64(32)

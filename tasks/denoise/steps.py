@@ -21,6 +21,7 @@ from tasks.denoise.blocks import read_block, read_values
 from tasks.denoise.columns import column_sigma
 from tasks.denoise.figures import removed_figures, residual_sums
 from tasks.denoise.methods import method as find_method
+from tasks.denoise.methods import option_types
 from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
 from tasks.denoise.quality import rare_signals
 from tasks.denoise.quicklook import Spectra, draw
@@ -42,9 +43,12 @@ class Rare:
     keep: bool = False
 
 
-def choose(name: str, rank: int | None, robust: bool | None, options: dict[str, Any], found: Diagnosis) -> ScoreMethod:
+def choose(
+    name: str, rank: int | None, robust: bool | None, options: dict[str, Any], found: Diagnosis, seed: int = 0
+) -> ScoreMethod:
     """The method to run: the one named, or what the diagnosis asks for; ``robust`` overrides either."""
-    method = find_method(name, **({"rank": rank} if rank is not None else {}), **options)
+    drawn = {"seed": seed} if "seed" in option_types(name) else {}
+    method = find_method(name, **({"rank": rank} if rank is not None else {}), **(drawn | options))
     method = method.choose(found) if isinstance(method, Auto) else method
     return method if robust is None else replace(method, robust=robust)
 

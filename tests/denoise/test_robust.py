@@ -109,6 +109,17 @@ def test_auto_says_why():
     )
 
 
+@pytest.mark.parametrize("counts", [200, 2000])
+def test_shaded_photon_noise_is_not_taken_for_stripes(counts):
+    y, x = np.linspace(0, 1, 64)[:, None, None], np.linspace(0, 1, 64)[None, :, None]
+    truth = scene(64, 64, 24) * (1 - 0.8 * x) * (1 - 0.4 * y)
+    cube = np.random.default_rng(1).poisson(truth * counts) / counts
+    found = diagnose_cube(cube.astype(np.float32), None)[1]
+    assert found.gain is not None and abs(found.gain * counts - 1) < 0.05
+    cube[:, ::9, 5] += 0.1
+    assert diagnose_cube(cube.astype(np.float32), None)[1].gain is None
+
+
 @pytest.mark.parametrize("shape", [(3, 5), (200, 200), (5000, 40), (40, 5000), (2000, 3000)])
 def test_a_sample_lies_in_the_scene_and_is_not_too_large(shape):
     rows, columns = sample_lines(shape)

@@ -48,6 +48,20 @@ def test_bands_that_cannot_be_read_are_refused_in_the_form():
     assert DenoiseParams(source="x.npy", bands=5).bands == "5"
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"method": "forpdn", "rank": 3}, "a rank of 3 was given, but forpdn keeps all components"),
+        ({"method": "l1hymixde", "options": {"stripes": "rows"}}, "turn the cube first"),
+        ({"seed": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_what_a_method_does_not_take_is_refused_in_the_form(given, words):
+    with pytest.raises(ValueError, match=words):
+        DenoiseParams(source="x.npy", **given)
+    assert DenoiseParams(source="x.npy", method="hyres", rank=3).rank == 3
+
+
 def test_the_form_offers_every_method():
     from typing import get_args
 
