@@ -1,6 +1,7 @@
 """Where attempts at tiles are made: in this process, or on the workers of a Dask cluster."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -78,11 +79,12 @@ class OnCluster:
     its memory is large enough.
     """
 
-    def __init__(self, client: Any, function: Callable[..., Any], *args: Any) -> None:
+    def __init__(self, client: Any, function: Callable[..., Any], *args: Any, patience: float = math.inf) -> None:
         self.client, self.function, self.args = client, function, args
+        self.patience = patience  # how long tiles may wait for a worker where there is none [s]
         self.flying: dict[Any, Attempt] = {}
         self.landed: SimpleQueue[Any] = SimpleQueue()
-        self.connected = time.monotonic()
+        self.connected = self.staffed = time.monotonic()
         self.one_at_a_time = False
         self._measure()
 
@@ -102,6 +104,9 @@ class OnCluster:
         self.devices = len(workers) or 1
         self.memory = min((worker["memory_limit"] or float("inf") for worker in workers), default=float("inf"))
         self.measured = time.monotonic()
+        if workers or not self.flying:
+            self.staffed = self.measured
+        self._refuse_deserted(self.measured - self.staffed)
 
     @property
     def busy(self) -> bool:
@@ -134,6 +139,15 @@ class OnCluster:
             raise ConnectionError(
                 "the Dask scheduler was lost and did not come back; start it and then the same command again, "
                 "which does only the tiles that are missing"
+            )
+
+    def _refuse_deserted(self, seconds: float) -> None:
+        """Dask's workers end with their scheduler: one started in its place has none, and would keep the tiles for ever."""
+        if seconds > self.patience:
+            raise ConnectionError(
+                f"the Dask cluster has had no worker for {seconds:.0f} s; start one (dask worker "
+                f"{self.client.scheduler.address} --resources GPU=1) and then the same command again, which does only "
+                "the tiles that are missing"
             )
 
     def weigh(self, peak_bytes: int) -> None:

@@ -6,6 +6,7 @@ Dask cluster (the flow opens it) tiles run on its workers; without one they run 
 
 import json
 import logging
+import math
 import sys
 import time
 from array import array
@@ -278,10 +279,14 @@ def _artifact(name: str) -> Callable[[float], None]:
 def _executor(step: Callable[..., Any], args: tuple) -> Here | OnCluster:
     if "distributed" not in sys.modules:  # nobody opened a cluster; importing it would take half a second
         return Here(run_tile, step, args)
+    import dask.config
+    from dask.utils import parse_timedelta
     from distributed.client import default_client
 
     try:
         client = default_client()
     except ValueError:
         return Here(run_tile, step, args)
-    return OnCluster(client, run_tile, step, args)
+    # A cluster of this flow's own gets its workers from a queue, which may take hours; someone else's has them or lost them.
+    patience = math.inf if client.cluster else parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
+    return OnCluster(client, run_tile, step, args, patience=patience)

@@ -18,6 +18,7 @@ from storage.layout import Layout, variable
 from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
+from tasks import executors
 from tasks.array.tiling import tiles
 from tasks.stage import run_stage
 
@@ -88,7 +89,7 @@ class Work:
     cluster: str | None = None
     force: bool = False
     step: str = "fill"
-    patience: str = ""  # how long to wait for a scheduler that does not answer; empty: as usual
+    patience: str = ""  # how long to wait for a scheduler or workers that are gone; empty: as usual
     clock: float = 0.0  # how wrong this machine's clock is [s]
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -117,6 +118,7 @@ class Work:
 
             if self.patience:
                 DASK["distributed.comm.timeouts.connect"] = self.patience
+                executors.CAPACITY_SECONDS = 1.0
             with cluster(self.cluster):
                 summary = night(params, STEPS[self.step])
         else:

@@ -13,8 +13,8 @@ from distributed import Client
 from deployments.certs import make_certificates
 from flows._cluster import _security
 from storage.publish import verify
-from tests.faults.test_kill import wait_for
 from tests.faults.test_workers import ROOT
+from tests.faults.waiting import wait_for
 
 
 class Hosts:

@@ -6,19 +6,16 @@ After each, the same command ends the work, and the bytes are those of a calm ni
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from storage.publish import verify
+from tests.faults.lab import dask_lab, database
 from tests.faults.scenario import Death
-from tests.faults.test_kill import wait_for
+from tests.faults.waiting import wait_for
 
 
 def again(night, undisturbed, expected, **described):
@@ -88,47 +85,10 @@ def error_of(night) -> str:
     return query.run(query.runs("status = 'failed'")[0]["run"])["error"]
 
 
-class Server:
-    """A PostgreSQL server of this test's own, to be stopped as one likes."""
-
-    def __init__(self, programs: Path, folder: Path):
-        self.programs, self.folder, self.port = programs, folder, free_port()
-        self.user = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--pgdata", str(folder / "data"))
-
-    def control(self, *arguments: str) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
-        log = str(self.folder / "log")
-        self._run("pg_ctl", *arguments, "-w", "-D", str(self.folder / "data"), "-o", options, "-l", log)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self.programs / program), *arguments]
-        subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL, **self.user)
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def server():
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    if not (found or on_path):
-        pytest.skip("PostgreSQL's initdb is not installed here; a server of the test's own needs it")
-    with tempfile.TemporaryDirectory(prefix="nightloom-pg-") as folder:
-        if os.getuid() == 0:  # the server refuses to run as root
-            try:
-                shutil.chown(folder, "postgres", "postgres")
-            except LookupError:
-                pytest.skip("PostgreSQL does not run as root, and there is no user called postgres")
-        made = Server((found[-1] if found else Path(on_path)).parent, Path(folder))
-        made.control("start")
+    with database() as made:
         yield made
-        made.control("stop", "-m", "immediate")
 
 
 @pytest.fixture
@@ -136,12 +96,12 @@ def served_night(local_night, server, monkeypatch):
     """A night on that server."""
     import psycopg
 
-    from storage import database
+    from storage.database import migrate
 
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("drop schema public cascade")
         connection.execute("create schema public")
-    database.migrate(server.url)
+    migrate(server.url)
     monkeypatch.setenv("NIGHTLOOM_DATABASE_URL", server.url)
     local_night.database_url = server.url
     return local_night
@@ -186,27 +146,8 @@ def test_a_driver_killed_while_the_database_is_away(served_night, undisturbed, s
     assert len(served_night.computed()) <= 26
 
 
-@contextmanager
-def lab_cluster(folder: Path, address: str = ""):
-    """A scheduler and a worker as a lab starts them, in processes of their own; yields address and scheduler."""
-    address = address or f"tcp://127.0.0.1:{free_port()}"
-    local = ["--local-directory", str(folder)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": Path(__file__).parents[2]}
-    dask = [sys.executable, "-m", "dask"]
-    port = address.rsplit(":", 1)[1]
-    scheduler = subprocess.Popen([*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **quiet)
-    options = ["--no-nanny", "--nthreads", "1", "--resources", "GPU=1", "--no-dashboard", "--death-timeout", "5"]
-    worker = subprocess.Popen([*dask, "worker", address, *options, *local], **quiet)
-    try:
-        yield address, scheduler
-    finally:
-        for process in (worker, scheduler):
-            process.kill()
-            process.wait()
-
-
 def test_a_scheduler_killed_in_mid_run(local_night, undisturbed, tmp_path):
-    with lab_cluster(tmp_path / "dask") as (address, scheduler):
+    with dask_lab(tmp_path / "dask") as (address, scheduler, _worker):
         process = local_night.start(cluster=address, delay=0.05, patience="6s")
         wait_for(lambda: len(local_night.computed()) > 3, 60)
         scheduler.kill()
@@ -221,15 +162,33 @@ def test_a_scheduler_killed_in_mid_run(local_night, undisturbed, tmp_path):
 
 
 def test_a_scheduler_replaced_in_mid_run(local_night, undisturbed, tmp_path):
-    with lab_cluster(tmp_path / "dask") as (address, scheduler):
+    with dask_lab(tmp_path / "dask") as (address, scheduler, worker):
         process = local_night.start(cluster=address, delay=0.05)
         wait_for(lambda: len(local_night.computed()) > 3, 60)
         scheduler.kill()
-        scheduler.wait()
-        with lab_cluster(tmp_path / "other", address):
-            process.join(90)
-    assert process.exitcode == 0
+        scheduler.start()
+        wait_for(lambda: not worker.alive, 60)
+        worker.start()
+        process.join(90)
+        assert process.exitcode == 0
     settled(local_night, undisturbed, ["completed"])
+
+
+def test_a_scheduler_replaced_by_one_without_workers(local_night, undisturbed, tmp_path):
+    """Workers end with their scheduler; the new one keeps the tiles for ever, so the run says what is missing."""
+    with dask_lab(tmp_path / "dask") as (address, scheduler, worker):
+        process = local_night.start(cluster=address, delay=0.05, patience="3s")
+        wait_for(lambda: len(local_night.computed()) > 3, 60)
+        scheduler.kill()
+        scheduler.start()
+        process.join(60)
+        assert process.exitcode == 1
+        assert local_night.statuses() == ["failed"]
+        assert "the Dask cluster has had no worker for" in error_of(local_night)
+        assert not worker.alive
+        worker.start()
+        again(local_night, undisturbed, ["failed", "completed"], cluster=address, delay=0.05)
+    assert len(local_night.computed()) <= 25 + 4
 
 
 def test_a_clock_set_back_between_a_death_and_the_next_try(local_night, undisturbed):

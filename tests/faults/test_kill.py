@@ -3,12 +3,12 @@
 import os
 import random
 import signal
-import time
 
 import pytest
 
 from storage.publish import verify
 from tests.faults.scenario import Death
+from tests.faults.waiting import wait_for
 
 DEATHS = [
     Death("lease"),
@@ -124,10 +124,3 @@ def test_a_request_to_end_leaves_a_cancelled_run_and_no_staging_in_the_way(local
     assert local_night.content() == undisturbed(5)[0]
     assert len(local_night.computed()) <= 25 + 1
     assert done >= 3
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from storage import database, lease
 from storage.database import now, session
 from storage.tables import Lease, Run
-from tests.faults.test_kill import wait_for
+from tests.faults.waiting import wait_for
 
 
 def finish(*processes):

@@ -14,7 +14,7 @@ from distributed import LocalCluster
 
 from storage.publish import verify
 from tests.faults.scenario import Work
-from tests.faults.test_kill import wait_for
+from tests.faults.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
