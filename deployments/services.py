@@ -34,6 +34,9 @@ def server(host: str, port: int) -> Service:
             "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
             "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
             "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "false" if is_loopback(host) else "true",
+            # Who holds a slot (one night at a time) is kept in memory otherwise: after a server's death the slot of the
+            # run it watched stays taken for ever, and no night starts again.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # Prefect's own history grows by 100 MB per 5000 tasks; results are kept in the run database.
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         },

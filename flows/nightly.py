@@ -1,6 +1,7 @@
 """The night shift: everything new in the inbox is ingested and given to the flows that ask for its kind."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import Field, field_validator
 from flows._catalogue import FlowEntry, flow_names, load
 from flows._cluster import cluster
 from flows._inbox import Inbox
+from flows._prefect_runs import patiently
 from flows._report import Night, as_markdown
 from flows._sources import already_done
 from storage.errors import UnknownNameError
@@ -84,7 +86,7 @@ def _attempt(entry: FlowEntry, source: str, path: str, night: Night) -> RunSumma
     try:
         params = entry.params_model(source=source)  # type: ignore[call-arg]
         # What is known already needs no subflow: a full inbox costs milliseconds a file.
-        summary = already_done(entry.name, params) or entry.flow(params)
+        summary = patiently(lambda: already_done(entry.name, params) or entry.flow(params))
     except Exception as error:  # noqa: BLE001 - one bad file must not stop the night
         _raise_if_cancelled(error)
         log.error("%s: %s: %s", entry.name, path, error)
@@ -101,7 +103,7 @@ def _close(entries: list[FlowEntry], night: Night) -> None:
         closing = getattr(entry.module, "closing", None)
         for params in _listed(closing(products) if closing and products else None):
             try:
-                night.add(entry.flow(params))
+                night.add(patiently(partial(entry.flow, params)))
             except Exception as error:  # noqa: BLE001 - as above
                 _raise_if_cancelled(error)
                 night.quarantined.append({"path": entry.name, "flow": entry.name, "reason": _sentence(error)})

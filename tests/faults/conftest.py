@@ -13,7 +13,8 @@ from storage.database import dispose_engines, session
 from storage.lease import reconcile
 from storage.sweep import sweep
 from storage.tables import Lease, ProductRow, Run, TileRow
-from tests.faults.scenario import EDGE, Work
+from tests.faults.lab import database
+from tests.faults.scenario import EDGE, LONGEST, Work
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +42,7 @@ class Night:
     def run(self, **described: Any) -> int:
         """Work to the end, or to the death; the exit code."""
         process = self.start(**described)
-        process.join(120)
+        process.join(LONGEST + 20)
         return process.exitcode
 
     def summaries(self) -> list[dict]:
@@ -91,6 +92,29 @@ def local_night(home, forks):
     """The same on SQLite alone, where it does not matter which database it is."""
     yield Night(home, f"sqlite:///{home / 'nightloom.db'}", forks)
     dispose_engines()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server to be stopped as one likes."""
+    with database() as made:
+        yield made
+
+
+@pytest.fixture
+def served_night(local_night, server, monkeypatch):
+    """A night on that server."""
+    import psycopg
+
+    from storage.database import migrate
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("drop schema public cascade")
+        connection.execute("create schema public")
+    migrate(server.url)
+    monkeypatch.setenv("NIGHTLOOM_DATABASE_URL", server.url)
+    local_night.database_url = server.url
+    return local_night
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.supervisor import LOOPBACK, free_port
+from deployments import services
+from deployments.supervisor import LOOPBACK, Service, answers, environment, free_port
+from storage.database import migrate
 from storage.identity import ROOT
+from tests.faults.waiting import wait_for
 
 
 class Database:
@@ -130,3 +133,76 @@ def dask_processes(folder: Path) -> tuple[str, Process, Process]:
     options = ("--no-nanny", "--nthreads", "1", "--resources", "GPU=1", "--no-dashboard", "--death-timeout", "60")
     worker = ("-m", "dask", "worker", address, *options, "--local-directory", str(folder))
     return address, Process(scheduler, folder / "scheduler.log"), Process(worker, folder / "dask-worker.log")
+
+
+class Lab:
+    """Everything a night needs, for the home of the settings; parts are killed and started by name."""
+
+    def __init__(self, home: Path, database_: Database):
+        address, scheduler, dask_worker = dask_processes(home)
+        os.environ["NIGHTLOOM_CLUSTER"] = address
+        front = services.server(LOOPBACK, free_port())
+        self.api = front.environment["PREFECT_API_URL"]
+        os.environ["PREFECT_API_URL"] = self.api
+        back = services.worker(self.api, free_port())
+        self.home, self.health = home, {"server": front.health, "worker": back.health}
+        self.parts: dict[str, Database | Process] = {
+            "PostgreSQL": database_,
+            "Dask scheduler": scheduler,
+            "Dask worker": dask_worker,
+            "server": self._service(front),
+            "worker": self._service(back),
+        }
+
+    def _service(self, service: Service) -> Process:
+        return Process(("-m", *service.command), self.home / f"{service.name}.log", environment(service))
+
+    def open(self) -> None:
+        """Start all but the database, which runs already; register the deployments."""
+        for name in ("server", "Dask scheduler", "Dask worker"):
+            self.start(name)
+        subprocess.run([sys.executable, "-m", "deployments.cli", "deploy"], cwd=ROOT, check=True, capture_output=True)
+        self.start("worker")
+
+    def start(self, name: str) -> None:
+        """Start one part, as the service manager of a real machine would; return when it answers."""
+        self.parts[name].start()
+        if name in self.health:
+            wait_for(lambda: answers(self.health[name]), 180)
+
+    def kill(self, name: str) -> None:
+        """kill -9; Dask's workers end with their scheduler by themselves."""
+        self.parts[name].kill()
+
+    def close(self) -> None:
+        for name in ("worker", "server", "Dask worker", "Dask scheduler"):
+            self.parts[name].end()
+        for process in self.flows():
+            process.kill()
+
+    def flows(self) -> list[psutil.Process]:
+        """The processes of flow runs of this home."""
+        return [p for p in psutil.process_iter() if _is_flow_of(p, str(self.home))]
+
+
+def _is_flow_of(process: psutil.Process, home: str) -> bool:
+    try:
+        if "deployments.engine" not in process.cmdline():
+            return False
+        return process.environ().get("NIGHTLOOM_HOME") == home
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def lab(home: Path) -> Iterator[Lab]:
+    """A lab with a database at the newest schema; NIGHTLOOM_HOME is set."""
+    with database() as made:
+        os.environ["NIGHTLOOM_DATABASE_URL"] = made.url
+        migrate(made.url)
+        opened = Lab(home, made)
+        try:
+            opened.open()
+            yield opened
+        finally:
+            opened.close()

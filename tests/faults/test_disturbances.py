@@ -6,14 +6,16 @@ After each, the same command ends the work, and the bytes are those of a calm ni
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from storage.publish import verify
-from tests.faults.lab import dask_lab, database
+from tests.faults.lab import dask_lab
 from tests.faults.scenario import Death
 from tests.faults.waiting import wait_for
 
@@ -83,28 +85,6 @@ def error_of(night) -> str:
     from storage import query
 
     return query.run(query.runs("status = 'failed'")[0]["run"])["error"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with database() as made:
-        yield made
-
-
-@pytest.fixture
-def served_night(local_night, server, monkeypatch):
-    """A night on that server."""
-    import psycopg
-
-    from storage.database import migrate
-
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute("drop schema public cascade")
-        connection.execute("create schema public")
-    migrate(server.url)
-    monkeypatch.setenv("NIGHTLOOM_DATABASE_URL", server.url)
-    local_night.database_url = server.url
-    return local_night
 
 
 def test_a_database_server_that_is_restarted_in_mid_run(served_night, undisturbed, server):
@@ -189,6 +169,22 @@ def test_a_scheduler_replaced_by_one_without_workers(local_night, undisturbed, t
         worker.start()
         again(local_night, undisturbed, ["failed", "completed"], cluster=address, delay=0.05)
     assert len(local_night.computed()) <= 25 + 4
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(20, marks=pytest.mark.faults_long)])
+def test_a_database_that_someone_holds_locked(local_night, undisturbed, seconds):
+    """SQLite's own patience is 10 s: beyond it every query is asked again."""
+    process = local_night.start(delay=0.03)
+    wait_for(lambda: len(local_night.computed()) > 3)
+    with closing(sqlite3.connect(local_night.home / "nightloom.db", timeout=30, isolation_level=None)) as holder:
+        holder.execute("begin exclusive")
+        time.sleep(seconds)
+        assert process.is_alive()
+        holder.execute("commit")
+    process.join(60)
+    assert process.exitcode == 0
+    settled(local_night, undisturbed, ["completed"])
+    assert len(local_night.computed()) == 25
 
 
 def test_a_clock_set_back_between_a_death_and_the_next_try(local_night, undisturbed):

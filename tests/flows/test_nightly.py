@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
-from flows import nightly
+from flows import _prefect_runs, nightly
 
 NIGHTLOOM = Path(sys.executable).parent / "nightloom"
 
@@ -89,3 +90,26 @@ def test_a_request_to_end_behind_an_error_ends_the_night():
         with pytest.raises(KeyboardInterrupt):
             nightly._raise_if_cancelled(error)
     nightly._raise_if_cancelled(ValueError("a bad file"))
+
+
+def test_a_server_that_is_away_is_waited_for(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setattr(_prefect_runs, "ASK_SECONDS", 0.0)
+    away = iter([httpx.ConnectError("away"), httpx.ReadError("cut"), None])
+
+    def start():
+        if error := next(away):
+            raise error
+        return "done"
+
+    assert _prefect_runs.patiently(start) == "done"
+
+
+def test_without_a_server_nothing_is_waited_for(monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+    def start():
+        raise httpx.ConnectError("away")
+
+    with pytest.raises(httpx.ConnectError):
+        _prefect_runs.patiently(start)
