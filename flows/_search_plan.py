@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from flows._cluster import expected_workers
+from flows._cluster import DEPTH, expected_workers
 from flows._plan import tiled
 from flows._sources import as_product
 from storage.experience import Past, leave_one_out, past_runs, relative_error
@@ -21,6 +21,9 @@ from tasks.search.outlook import expected_seconds, measure, tile_bytes, work
 from tasks.search.steps import frequencies, observe, sampling
 
 READ_SAMPLES = 1024
+
+PROCESS_BYTES = 350 << 20
+"""A worker before its first tile: interpreter and libraries."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ def foretell(params: Any) -> dict[str, Any]:
         "shape": list(cube.shape),
         "tiles": len(parts) * per_part["tiles"],
         "bytes": prod(cube.shape) * cube.dtype.itemsize,
-        "memory_per_worker_bytes": tile_bytes(plan, min(edge, n_y) * min(edge, n_x), cube.dtype),
+        "memory_per_worker_bytes": PROCESS_BYTES
+        + DEPTH * tile_bytes(plan, min(edge, n_y) * min(edge, n_x), cube.dtype),
         "n_dm_trials": sum(len(level.dms) for level in plan.levels),
         "n_width_trials": sum(len(level.widths) for level in plan.levels),
         "pixel_trials": work(plan).pixel_trials,

@@ -20,9 +20,6 @@ PASSES = 2
 FIXED_SECONDS = 12.0
 """Cluster, scan, look at the candidates, pictures: what even the smallest search takes."""
 
-PROCESS_BYTES = 350 << 20
-"""A worker before its first tile: interpreter and libraries."""
-
 PER_WIDTH = 3.0
 """A boxcar costs its addition, its scaling and the comparison with the best."""
 
@@ -61,12 +58,10 @@ def _dedispersion(level: Level) -> float:
 
 
 def tile_bytes(plan: SearchPlan, n_pixel: int, dtype: np.dtype) -> int:
-    """Memory of one worker: itself, the samples and masks of ``n_pixel`` pixels, the trials' norms, conditioned slabs."""
+    """Memory of one tile: the samples and masks of ``n_pixel`` pixels, the trials' norms, conditioned slabs."""
     longest = max(part.stop - part.start for part in map(plan.read, stretches(plan.shape[0])))
     norms = sum(4 * len(lv.dms) * len(lv.widths) * (longest // lv.factor + lv.reach) for lv in plan.levels)
-    return (
-        longest * plan.shape[1] * n_pixel * (kernel_type(dtype).itemsize + 1) + norms + 3 * SLAB_BYTES + PROCESS_BYTES
-    )
+    return longest * plan.shape[1] * n_pixel * (kernel_type(dtype).itemsize + 1) + norms + 3 * SLAB_BYTES
 
 
 def measure(plan: SearchPlan, dtype: np.dtype, read: float) -> Speed:
