@@ -129,12 +129,13 @@ def denoise(params: DenoiseParams) -> RunSummary:
             bands = front.choose_bands(noisy, params.bands)
             model, diagnosis = front.look(noisy, bands)
             method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis, params.seed)
-            cube, rare, mending = noisy, steps.Rare(keep=params.keep_rare), {}
+            noise = None if method.stabilises else model.sigma
+            cube, rare, mending = noisy, steps.Rare(None, params.keep_rare, noise), {}
             if method.robust:
                 cube = run.create("mended", layouts.mended(noisy))
                 outliers = run.create("outliers", layouts.outliers(noisy))
                 mended = front.mend_scene(noisy, cube, outliers, model)
-                rare = steps.Rare(cube, params.keep_rare)
+                rare = steps.Rare(cube, params.keep_rare, noise)
                 mending = figures.tally(mended.records, noisy.shape)
             solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
             solved = again.alternate(run.create, cube, method, solved)

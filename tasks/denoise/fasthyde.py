@@ -52,6 +52,11 @@ class FastHyDe(EigenImages):
         """Whether all bands share one noise."""
         return self.noise == "iid"
 
+    @property
+    def stabilises(self) -> bool:
+        """Whether values are counts that are stabilised first."""
+        return self.noise == "poisson"
+
     def encode(self, block: Any, valid: Any) -> Any:
         """Values whose noise does not depend on the signal; applied before any sum over pixels."""
         if self.noise != "poisson":

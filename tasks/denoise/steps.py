@@ -37,10 +37,11 @@ LINES = 64
 @dataclass(frozen=True)
 class Rare:
     """Where rare pixels are looked for: in ``cube``, the mended one, or None for the noisy one; ``keep``: they get its
-    values back."""
+    values back; ``sigma`` (band,): what counts as noise, that of the scene unless given."""
 
     cube: Product | None = None
     keep: bool = False
+    sigma: np.ndarray | None = None
 
 
 def choose(
@@ -163,7 +164,7 @@ def restore_tile(
     marks = np.ones(values.shape, bool) if valid is None else valid
     # in units whose noise does not depend on the signal
     away = np.where(marks, to_host(method.encode(source, valid)) - found, np.float32(0))
-    flags = rare_signals(away, scene.sigma)
+    flags = rare_signals(away, scene.sigma if rare.sigma is None else rare.sigma)
     if rare.keep:
         values = np.where(flags[..., None] & marks, source, values)
     region = (*tile.core, slice(0, values.shape[2]))

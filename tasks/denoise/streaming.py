@@ -53,6 +53,8 @@ class ScoreMethod:
     """Whether all bands share one noise."""
     rounds: ClassVar[int] = 0
     """How many times the scores are surveyed."""
+    stabilises: bool = False
+    """Whether `encode` changes the unit, so that noise found before it does not hold after."""
     linear: ClassVar[bool] = False
     """Whether the result is linear in the cube once the plan is made, so that `uncertainty` can be told per sample."""
     alternations: int = 0

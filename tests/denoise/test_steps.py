@@ -48,7 +48,7 @@ def run_steps(folder, product, edge, method=PLAIN, bands=None, keep_rare=False):
 
     bands = front.choose_bands.fn(product, bands)
     robust, _ = front.look.fn(product, bands)
-    cube, rare = product, steps.Rare(keep=keep_rare)
+    cube, rare = product, steps.Rare(None, keep_rare, robust.sigma)
     if method.robust:
         cube, outliers = make("mended", layouts.mended(product)), make("outliers", layouts.outliers(product))
         front.mend_scene.fn(product, cube, outliers, robust)
