@@ -9,6 +9,10 @@ TRIES = 3
 DEADLY_TRIES = 4
 
 
+class TileLostError(ConnectionError):
+    """The scheduler that held a tile is gone: the tile did nothing wrong, so this is no try of its own."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One try at one tile, computed in ``pieces``; ``alone`` once a worker died while it had this tile."""
@@ -24,6 +28,8 @@ class Attempt:
         """Smaller pieces after memory ran out; the same again after what may pass; None when neither helps."""
         if is_memory(error) and splits and self.pieces < MAX_PIECES:
             return replace(self, pieces=2 * self.pieces)
+        if isinstance(error, TileLostError):
+            return self
         if killed_its_worker(error):
             return self._after_death(splits)
         if isinstance(error, lasting) or self.number >= TRIES:

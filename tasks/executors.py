@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tasks.attempts import Attempt
+from tasks.attempts import Attempt, TileLostError
 
 log = logging.getLogger("nightloom")
 
@@ -161,7 +161,7 @@ class OnCluster:
         future = self._arrival()
         attempt = self.flying.pop(future)
         if future.status in ("cancelled", "pending"):
-            return attempt, ConnectionError("the Dask scheduler lost this tile")
+            return attempt, TileLostError("the Dask scheduler lost this tile")
         try:
             return attempt, future.result(timeout=RECORD_SECONDS)
         except Exception as error:  # noqa: BLE001 - as above; a finished tile's record may also be lost with its worker

@@ -14,7 +14,7 @@ from storage.layout import Layout, variable
 from storage.product import create
 from storage.turns import aside
 from tasks.array.tiling import tiles
-from tasks.attempts import MAX_PIECES, TRIES, Attempt, cut
+from tasks.attempts import MAX_PIECES, TRIES, Attempt, TileLostError, cut
 from tasks.executors import OnCluster
 from tasks.progress import Progress
 from tasks.stage import run_stage
@@ -143,6 +143,12 @@ def test_pieces_have_an_end():
     assert max(seen) == MAX_PIECES
     assert len(seen) <= MAX_PIECES.bit_length() + TRIES
     assert len(cut(PLAN[0], 64)) == 16
+
+
+def test_a_tile_lost_with_its_scheduler_is_sent_again_without_blame():
+    attempt = Attempt(PLAN[0], number=TRIES)
+    assert attempt.after(TileLostError("gone"), splits=True, lasting=()) == attempt
+    assert attempt.after(ConnectionError("other"), splits=True, lasting=()) is None
 
 
 def test_an_empty_plan_is_a_stage_too():
