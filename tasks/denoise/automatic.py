@@ -12,10 +12,16 @@ from tasks.denoise.l1hymixde import L1HyMixDe
 from tasks.denoise.robust import Mended, RobustModel, fit_robust, fitted, mend
 from tasks.denoise.streaming import ScoreMethod, bands_of, sample_of
 
-OUTLIERS = 5e-4
-"""Share of outliers above which the front end is used; Gaussian noise shows 6e-5."""
-COLUMNS = 1e-3
-"""Share of columns with an offset, or dead, above which the front end is used; noise alone shows 6e-5."""
+OUTLIERS = 1e-3
+"""Share of outliers above which the front end is used; Gaussian noise shows 6e-5, a real scene without damage up to 9e-4."""
+CLUMPED = 0.15
+"""Correlation of neighbouring pixels' outliers from which a band's outliers are scene: damage shows 0, misfits 0.1 to 0.6."""
+COLUMNS = 2e-3
+"""Share of columns with an offset larger than the noise above which the front end is used."""
+STRIPES = 0.02
+"""Mean square of the columns' offsets, over the noise's, above which it is used as well: many faint stripes."""
+ALIKE = 0.25
+"""Correlation of neighbouring columns' offsets above which they are shades of the scene, not stripes."""
 UNEQUAL = 1.3
 """Largest over typical noise of a band above which bands count as unequal."""
 DEPENDENT = 0.05
@@ -32,6 +38,7 @@ class Diagnosis:
 
     outlier_fraction: float
     stripe_fraction: float
+    stripe_power: float
     dead_fraction: float
     rare_fraction: float
     noise_ratio: float
@@ -42,7 +49,12 @@ class Diagnosis:
     @property
     def mixed(self) -> bool:
         """Whether there is more than Gaussian noise."""
-        return self.outlier_fraction > OUTLIERS or self.stripe_fraction > COLUMNS or self.dead_fraction > 0
+        return self.outlier_fraction > OUTLIERS or self.striped or self.dead_fraction > 0
+
+    @property
+    def striped(self) -> bool:
+        """Whether columns carry offsets worth removing."""
+        return self.stripe_fraction > COLUMNS or self.stripe_power > STRIPES
 
 
 def diagnose(sample: Any, valid: Any, model: RobustModel) -> Diagnosis:
@@ -65,14 +77,32 @@ def diagnose(sample: Any, valid: Any, model: RobustModel) -> Diagnosis:
 def _measured(mended: Mended, model: RobustModel) -> Diagnosis:
     used = model.used
     sigma = model.sigma[used]
+    offset = np.where(_alike(mended.offset[:, used]), 0, mended.offset[:, used] / sigma)
     return Diagnosis(
-        outlier_fraction=float((mended.outlier & ~mended.dead)[..., used].mean()),
-        stripe_fraction=float((mended.offset != 0)[:, used].mean()),
+        outlier_fraction=_damaged((mended.outlier & ~mended.dead)[..., used]),
+        stripe_fraction=float((np.abs(offset) > 1).mean()),
+        stripe_power=float((offset**2).mean()),
         dead_fraction=float(mended.dead[:, used].mean()),
         rare_fraction=float(mended.rare.mean()),
         noise_ratio=float(np.quantile(sigma, 0.95) / np.median(sigma)),
         signal_dependence=_signal_dependence(mended, model),
     )
+
+
+def _damaged(outlier: np.ndarray) -> float:
+    """Share of outliers (y, x, band) that are damage: it hits sample by sample, whereas fields that the model does not
+    know, and there are such in every real scene, lie side by side."""
+    share = outlier.mean((0, 1))
+    pairs = [(outlier[1:], outlier[:-1]), (outlier[:, 1:], outlier[:, :-1])]
+    both = np.max([(a & b).mean((0, 1)) if a.size else 0 * share for a, b in pairs], axis=0)
+    clumped = (both - share**2) / np.maximum(share - share**2, 1e-30)
+    return float((share * (1 - np.clip(clumped / CLUMPED, 0, 1))).mean())
+
+
+def _alike(offset: np.ndarray) -> np.ndarray:
+    """Bands whose neighbouring columns have offsets (x, band) alike, more than few columns have by chance."""
+    limit = max(ALIKE, 2 / len(offset) ** 0.5)
+    return (offset[1:] * offset[:-1]).sum(0) > limit * np.maximum((offset**2).sum(0), 1e-30)
 
 
 def _photon_gain(sample: Any, valid: Any, model: RobustModel) -> float | None:
@@ -116,8 +146,8 @@ def _sentences(found: Diagnosis) -> list[str]:
         out.append(f"{found.outlier_fraction:.2%} of the samples are impulses or other outliers")
     if found.dead_fraction:
         out.append(f"{found.dead_fraction:.2%} of the columns are dead in their band")
-    if found.stripe_fraction > COLUMNS:
-        out.append(f"{found.stripe_fraction:.2%} of the columns carry an offset in their band (stripes)")
+    if found.striped:
+        out.append(f"{found.stripe_fraction:.2%} of the columns are off by more than the noise of their band (stripes)")
     if found.rare_fraction:
         out.append(f"{found.rare_fraction:.2%} of the pixels are unlike the rest of the scene and are kept as they are")
     unequal = found.noise_ratio > UNEQUAL

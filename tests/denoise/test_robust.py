@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.denoise import denoise
+from tasks.denoise import denoise, estimate_noise
 from tasks.denoise.automatic import diagnose_cube
 from tasks.denoise.robust import fit_robust, mend
 from tasks.denoise.sample import MOST, sample_lines
@@ -107,6 +107,37 @@ def test_auto_says_why():
     assert any(
         "grows with the signal" in reason for reason in diagnose_cube(signal.astype(np.float32), None)[1].reasons
     )
+
+
+@pytest.fixture(scope="module")
+def indian_pines():
+    """A real scene, whose fields no subspace of few components knows in every band."""
+    datasets = pytest.importorskip("tensorly.datasets", reason="the scene comes with the package tensorly")
+    return np.asarray(datasets.load_indian_pines().tensor, np.float32)[:, :, ::2]
+
+
+@pytest.mark.parametrize(
+    "part", [np.s_[:], np.s_[:100, :100], np.s_[45:, 30:], np.s_[..., :50], np.s_[..., ::2]], ids=str
+)
+def test_fields_of_a_real_scene_are_no_damage(indian_pines, part):
+    found = diagnose_cube(indian_pines[part], None)[1]
+    assert not found.mixed, found
+
+
+@pytest.mark.parametrize("damage", ["impulses", "stripes", "faint stripes", "dead"])
+def test_damage_in_a_real_scene_is_seen(indian_pines, damage):
+    rng = np.random.default_rng(5)
+    cube = indian_pines.copy()
+    sigma = estimate_noise(cube)
+    some = rng.random(cube.shape[1:]) < 0.2
+    if damage == "impulses":
+        hit = rng.random(cube.shape) < 0.004
+        cube += np.where(hit, rng.choice([-20, 20], cube.shape) * sigma, 0).astype("f4")
+    elif damage == "dead":
+        cube[:, rng.random(cube.shape[1:]) < 0.02] = 0
+    else:
+        cube += (some * rng.standard_normal(some.shape) * sigma * (1 if damage == "faint stripes" else 3)).astype("f4")
+    assert diagnose_cube(cube, None)[1].mixed
 
 
 @pytest.mark.parametrize("counts", [200, 2000])
