@@ -37,7 +37,8 @@ LINES = 64
 @dataclass(frozen=True)
 class Rare:
     """Where rare pixels are looked for: in ``cube``, the mended one, or None for the noisy one; ``keep``: they get its
-    values back; ``sigma`` (band,): what counts as noise, that of the scene unless given."""
+    values back; ``sigma`` (band,): another estimate of the noise than the scene's, of which the larger counts: a second look
+    finds too little where outliers went, and the robust fit where few fields differ from all others in single bands."""
 
     cube: Product | None = None
     keep: bool = False
@@ -164,7 +165,7 @@ def restore_tile(
     marks = np.ones(values.shape, bool) if valid is None else valid
     # in units whose noise does not depend on the signal
     away = np.where(marks, to_host(method.encode(source, valid)) - found, np.float32(0))
-    flags = rare_signals(away, scene.sigma if rare.sigma is None else rare.sigma)
+    flags = rare_signals(away, scene.sigma if rare.sigma is None else np.maximum(scene.sigma, rare.sigma))
     if rare.keep:
         values = np.where(flags[..., None] & marks, source, values)
     region = (*tile.core, slice(0, values.shape[2]))
