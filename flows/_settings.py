@@ -19,7 +19,7 @@ def prefect_environment() -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "nightloom",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",
-        # Attempts 2, 4, 8 ... 128 s apart: a server that is away for four minutes ends no run; Prefect gives up after one.
+        # Attempts 2, 4, 8 ... 128 s apart: a client that has met its server once waits four minutes for it, instead of one.
         "PREFECT_CLIENT_MAX_RETRIES": "7",
     }
     return {name: os.environ.get(name, value) for name, value in wanted.items()}

@@ -15,7 +15,7 @@ from tasks.denoise.streaming import ScoreMethod, bands_of, sample_of
 OUTLIERS = 1e-3
 """Share of outliers above which the front end is used; Gaussian noise shows 6e-5, a real scene without damage up to 9e-4."""
 CLUMPED = 0.15
-"""Correlation of neighbouring pixels' outliers from which a band's outliers are scene: damage shows 0, misfits 0.1 to 0.6."""
+"""Correlation of neighbouring pixels' outliers from which a band's outliers are scene: damage shows 0, most misfits more."""
 COLUMNS = 2e-3
 """Share of columns with an offset larger than the noise above which the front end is used."""
 STRIPES = 0.02
@@ -147,7 +147,11 @@ def _sentences(found: Diagnosis) -> list[str]:
     if found.dead_fraction:
         out.append(f"{found.dead_fraction:.2%} of the columns are dead in their band")
     if found.striped:
-        out.append(f"{found.stripe_fraction:.2%} of the columns are off by more than the noise of their band (stripes)")
+        size = found.stripe_power**0.5
+        out.append(
+            f"columns carry offsets in their bands (stripes): {size:.2g} times the noise in the root mean square, "
+            f"{found.stripe_fraction:.2%} of them more than the noise"
+        )
     if found.rare_fraction:
         out.append(f"{found.rare_fraction:.2%} of the pixels are unlike the rest of the scene and are kept as they are")
     unequal = found.noise_ratio > UNEQUAL
