@@ -108,7 +108,7 @@ CASES = (
     Case("wavelet analysis", normal, _analyse, lambda s: 20 * prod(s), lambda s: 96 * prod(s), (2, 20, 31), (16, 1024, 1024)),
     Case("wavelet synthesis", _details, _synthesise, lambda s: 20 * prod(s), lambda s: 96 * prod(s), (2, 20, 31), (16, 1024, 1024)),
     Case("starlet smoothing", normal, lambda x: (starlet.smoothed(x, 2),), lambda s: 8 * prod(s), lambda s: 20 * prod(s),
-         (2, 20, 31), (16, 1024, 1024)),
+         (20, 31, 2), (1024, 1024, 16)),
     Case("spectral total variation", normal, lambda x: (without_spikes(x, 0.6, 1.0),), lambda s: 8 * prod(s),
          lambda s: 16 * STEPS * prod(s), (60, 21), (512 * 512, 191), 1e-4),
     Case("patch filter", smooth, lambda x: (denoise_images(x, namespace(x).ones(len(x), np.float32)),), lambda s: 8 * prod(s),

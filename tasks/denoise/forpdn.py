@@ -9,17 +9,18 @@ from tasks.array.namespace import namespace, to_host
 from tasks.array.tiling import Tile
 from tasks.denoise import starlet
 from tasks.denoise.scene import SceneModel
-from tasks.denoise.scores import band_error
+from tasks.denoise.scores import back_project, band_error
 from tasks.denoise.streaming import ScoreMethod
-from tasks.denoise.surface import fill_reach, surface
+from tasks.denoise.surface import extended, fill_reach
 from tasks.denoise.uncertainty import noise_left
 
 STRENGTHS = np.concatenate([[0.0], np.logspace(-2, 7, 46)])
 """Penalties that are tried, relative to the roughness of the roughest component."""
 SWEEPS = 4
-BATCH = 16
-ROWS = 32
+BATCH = 32
 """Components handled at a time."""
+ROWS = 32
+"""Rows turned back into spectra at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,10 @@ class FORPDN(ScoreMethod):
 
     def survey(self, scores: Any, tile: Tile, scene: SceneModel, plan: Gains | None = None) -> np.ndarray:
         """Products of the scales of every component, summed over the core."""
-        xp = namespace(scores)
         out = np.zeros(self.part_shape(scene))
-        for start, parts, seen in self._batches(scores, tile, scene):
-            out[start : start + len(parts), :, :-1] = to_host(
-                _products(parts if seen.all() else xp.where(seen, parts, 0))
-            )
-            out[start : start + len(parts), :, -1] = int(seen.sum())
+        for batch, levels, seen, halo in self._batches(scores, tile, scene):
+            out[batch, :, :-1] = to_host(starlet.products(levels, seen, halo))
+            out[batch, :, -1] = int(seen[halo:-halo, halo:-halo].sum())
         return out
 
     def solve(self, parts: np.ndarray, scene: SceneModel, plan: Gains | None = None) -> Gains:
@@ -85,7 +83,7 @@ class FORPDN(ScoreMethod):
             for scale in range(len(strengths)):
                 trials = np.repeat(strengths[None], len(STRENGTHS), 0)
                 trials[:, scale] = STRENGTHS
-                risks = [_risk(_gain(trial, rough), products, count).sum() for trial in trials]
+                risks = _risk(_gain(trials, rough), products, count).sum(1)
                 strengths[scale] = STRENGTHS[int(np.argmin(risks))]
         gain = _gain(strengths, rough)
         return Gains(gain, _risk(gain, products, count) / np.maximum(count[:, 0], 1))
@@ -101,30 +99,21 @@ class FORPDN(ScoreMethod):
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Gains) -> Any:
         """The denoised core (y, x, band) of a tile."""
         xp = namespace(scores)
-        backward = xp.asarray(scene.backward, xp.float32)
         clean = xp.empty((*(c.stop - c.start for c in tile.core[:2]), len(scene.used)), xp.float32)
-        clean[:] = xp.asarray(scene.mean, xp.float32)
-        for start, parts, _ in self._batches(scores, tile, scene):
-            batch = slice(start, start + len(parts))
-            kept = xp.einsum("nsyx,ns->yxn", parts, xp.asarray(plan.gain[batch], xp.float32))
-            for row in range(0, len(clean), ROWS):  # part by part: no second cube
-                clean[row : row + ROWS] += kept[row : row + ROWS] @ backward[batch]
+        kept = clean[..., : scene.n_component]  # there is room for them: no second cube
+        for batch, levels, _, halo in self._batches(scores, tile, scene):
+            starlet.add_up(levels, plan.gain[batch], halo, kept[..., batch])
+        for row in range(0, len(clean), ROWS):
+            clean[row : row + ROWS] = back_project(kept[row : row + ROWS], scene)
         return clean
 
     def _batches(self, scores: Any, tile: Tile, scene: SceneModel) -> Any:
-        """(first component, (n, scale, y, x) scales in the core, (y, x) whether a pixel counts)."""
+        """(which components, their smoothings (y, x, n), (y, x) whether a pixel counts, pixels around the core)."""
         halo = self.halo(scene)
         for start in range(0, scores.shape[-1], BATCH):
-            images, valid = surface(scores[..., start : start + BATCH], tile, halo)
-            core = tuple(slice(halo, n - halo) for n in valid.shape)
-            yield start, starlet.split(images)[(..., *core)], valid[core]
-
-
-def _products(parts: Any) -> Any:
-    """Sum over pixels of the products of scales, (n, scale, scale): float32 along a row, float64 over the rows."""
-    xp = namespace(parts)
-    rows = parts.transpose(0, 2, 1, 3)
-    return (rows @ rows.transpose(0, 1, 3, 2)).sum(1, dtype=xp.float64)
+            batch = slice(start, start + BATCH)
+            images, valid = extended(scores[..., batch], tile, halo)
+            yield batch, starlet.smoothings(images), valid, halo
 
 
 def _roughness(scene: SceneModel) -> np.ndarray:
@@ -136,11 +125,12 @@ def _roughness(scene: SceneModel) -> np.ndarray:
 
 
 def _gain(strengths: np.ndarray, rough: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + strengths[None] * rough[:, None])
+    """(..., component, scale) of strengths (..., scale)."""
+    return 1.0 / (1.0 + strengths[..., None, :] * rough[:, None])
 
 
 def _risk(gain: np.ndarray, products: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Stein's estimate of the summed squared error of each component for these gains."""
     away = 1.0 - gain
-    misfit = np.einsum("ks,kst,kt->k", away, products, away)
+    misfit = ((away[..., None, :] @ products)[..., 0, :] * away).sum(-1)
     return misfit + count[:, 0] * (2 * gain @ starlet.traces() - 1)

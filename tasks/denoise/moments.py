@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.array.namespace import namespace, to_host
 
-ROWS = 8192
+ROWS = 1024
 """Pixels per float64 product: small enough for the cache, large enough for BLAS."""
 
 

@@ -16,7 +16,7 @@ def fill_reach(gaps: bool) -> int:
     return FILL_RADII[-1] if gaps else 0
 
 
-def surface(scores: Any, tile: Tile, halo: int) -> tuple[Any, Any]:
+def extended(scores: Any, tile: Tile, halo: int) -> tuple[Any, Any]:
     """The core of ``tile`` and ``halo`` pixels all around it, whatever the scene's size.
 
     Beyond the border the scene is mirrored (half-sample symmetric, as often as needed), which is a rule about the
@@ -33,7 +33,7 @@ def surface(scores: Any, tile: Tile, halo: int) -> tuple[Any, Any]:
 
     Returns
     -------
-    images : (component, y, x) float32 array
+    images : (y, x, component) float32 array
         Holes filled with the mean of what lies near.
     valid : (y, x) bool array
         False in the holes.
@@ -41,11 +41,17 @@ def surface(scores: Any, tile: Tile, halo: int) -> tuple[Any, Any]:
     xp = namespace(scores)
     rows = _mirrored(tile, 0, halo)
     columns = _mirrored(tile, 1, halo)
-    images = xp.ascontiguousarray(scores[xp.asarray(rows)[:, None], xp.asarray(columns)[None]].transpose(2, 0, 1))
-    valid = xp.isfinite(images[0])
+    images = scores[xp.asarray(rows)[:, None], xp.asarray(columns)[None]]
+    valid = xp.isfinite(images[..., 0])
     if not bool(valid.all()):
         images = _filled(images, valid)
     return images, valid
+
+
+def surface(scores: Any, tile: Tile, halo: int) -> tuple[Any, Any]:
+    """`extended`, image by image: (component, y, x)."""
+    images, valid = extended(scores, tile, halo)
+    return namespace(images).ascontiguousarray(images.transpose(2, 0, 1)), valid
 
 
 def _mirrored(tile: Tile, axis: int, halo: int) -> np.ndarray:
@@ -60,7 +66,7 @@ def _filled(images: Any, valid: Any) -> Any:
     """Holes take the mean of the valid pixels in the smallest box that holds any; zero, the scene's mean, beyond."""
     xp = namespace(images)
     box = scipy_for(images, "ndimage").uniform_filter
-    known = xp.where(valid, images, xp.float32(0))
+    known = xp.where(valid[..., None], images, xp.float32(0))
     out, left = known.copy(), ~valid
     for radius in FILL_RADII:
         if not bool(left.any()):
@@ -68,8 +74,8 @@ def _filled(images: Any, valid: Any) -> Any:
         size = 2 * radius + 1
         share = box(valid.astype(xp.float64), size, mode="nearest")
         here = left & (share > 0.5 / size**2)
-        for image, source in zip(out, known, strict=True):
-            mean = box(source.astype(xp.float64), size, mode="nearest") / xp.where(here, share, 1)
-            image[here] = mean[here]
+        for component in range(out.shape[-1]):
+            mean = box(known[..., component].astype(xp.float64), size, mode="nearest") / xp.where(here, share, 1)
+            out[here, component] = mean[here]
         left &= ~here
     return out

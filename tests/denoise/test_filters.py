@@ -1,5 +1,7 @@
 """The small filters behind the methods, each against its definition."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.ndimage import convolve1d
@@ -12,18 +14,31 @@ from tests.array.ptx import compile_all
 
 
 def test_starlet_is_the_b3_spline(xp):
-    images = np.random.default_rng(0).standard_normal((2, 13, 21)).astype(np.float32)
+    images = np.random.default_rng(0).standard_normal((13, 21, 2)).astype(np.float32)
     found = to_host(starlet.smoothed(xp.asarray(images), 2))
     taps = np.zeros(9)
     taps[::2] = np.array([1, 4, 6, 4, 1]) / 16
-    want = convolve1d(convolve1d(images.astype(float), taps, 1, mode="wrap"), taps, 2, mode="wrap")
+    want = convolve1d(convolve1d(images.astype(float), taps, 0, mode="wrap"), taps, 1, mode="wrap")
     assert np.allclose(found, want, atol=1e-6)
 
 
-def test_starlet_parts_sum_to_the_image(xp):
-    images = xp.asarray(np.random.default_rng(1).standard_normal((1, 40, 40)), dtype=np.float32)
-    assert np.allclose(to_host(starlet.split(images).sum(1)), to_host(images), atol=1e-5)
+def test_starlet_scales_add_up_to_the_image(xp):
+    images = xp.asarray(np.random.default_rng(1).standard_normal((40, 40, 2)), dtype=np.float32)
+    out = xp.empty((34, 34, 2), xp.float32)
+    starlet.add_up(starlet.smoothings(images), np.ones((2, starlet.LEVELS + 1)), 3, out)
+    assert np.allclose(to_host(out), to_host(images)[3:-3, 3:-3], atol=1e-5)
     assert np.isclose(starlet.traces().sum(), 1, atol=1e-6)
+
+
+def test_products_of_starlet_scales_are_sums_over_the_valid_core(xp):
+    rng = np.random.default_rng(2)
+    images = rng.standard_normal((20, 24, 3)).astype(np.float32)
+    valid = rng.random((20, 24)) > 0.2
+    levels = [np.asarray(to_host(level), float) for level in starlet.smoothings(xp.asarray(images))]
+    scales = np.stack([*(a - b for a, b in pairwise(levels)), levels[-1]])[:, 4:-4, 4:-4]
+    want = np.einsum("syxn,tyxn,yx->nst", scales, scales, valid[4:-4, 4:-4])
+    found = to_host(starlet.products(starlet.smoothings(xp.asarray(images)), xp.asarray(valid), 4))
+    assert np.allclose(found, want, atol=1e-3)
 
 
 def energy(u, image, weight):
@@ -85,8 +100,8 @@ def test_a_single_spike_goes_and_a_step_stays(xp):
 
 
 KERNELS = {
-    "tasks.denoise.starlet._gpu:smooth_columns": "A(float32,3), int32, A(float32,3)",
-    "tasks.denoise.starlet._gpu:smooth_rows": "A(float32,3), int32, A(float32,3)",
+    "tasks.denoise.starlet._gpu:smooth_columns": "A(float32,2), int32, A(float32,2)",
+    "tasks.denoise.starlet._gpu:smooth_rows": "A(float32,2), int32, A(float32,2)",
     "tasks.denoise.spectral._gpu:alternate": "A(float32,2), A(float32,1), A(float32,1), float32, float32, int32, "
     + ", ".join(["A(float32,2)"] * 5),
 }
