@@ -61,8 +61,9 @@ def _moments(cube: Any) -> tuple[Any, ...]:
     return found.total, found.square
 
 
-def _filters(images: Any) -> list[Any]:
-    return [namespace(images).asarray(taps) for taps in wavelet.filters()]
+def _filters(images: Any) -> tuple[Any, Any]:
+    low, high = (namespace(images).asarray(taps) for taps in wavelet.filters())
+    return low, high
 
 
 def _analyse(images: Any) -> tuple[Any, ...]:
