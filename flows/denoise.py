@@ -1,6 +1,7 @@
 """Denoise a spectral cube: survey the scene, project it on its components, denoise those, go back."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,7 +14,9 @@ from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
 
-Method = Literal["auto", "hyres", "hyminor", "forpdn", "wsrrr", "otvca", "rctv", "fasthyde", "fasthyin", "l1hymixde"]
+Method = Literal[
+    "auto", "hyres", "hyminor", "forpdn", "wsrrr", "otvca", "rctv", "fasthyde", "fasthyin", "l1hymixde", "onnx"
+]
 
 FOLLOWS = ("raw_cube",)
 
@@ -43,7 +46,12 @@ class DenoiseParams(Parameters):
     keep_rare: bool = Field(
         False, description="give pixels from which more than noise was removed their values back, mended if robust"
     )
-    options: dict[str, bool | float | str] = Field(
+    model: str | None = Field(
+        None,
+        description="ONNX file of a network of your own, for the method onnx: float32 (1, band, y, x) or (1, 1, band, y, x) to the "
+        "same shape",
+    )
+    options: dict[str, bool | float | str | list[int]] = Field(
         default_factory=dict, description="further parameters of the method, see docs/denoise.md"
     )
     seed: int = Field(
@@ -79,14 +87,21 @@ class DenoiseParams(Parameters):
                 "stripes=rows was given, but a run expects them along y; turn the cube first, "
                 'or call denoise(cube, "l1hymixde", stripes="rows")'
             )
+        if (self.model is None) == (self.method == "onnx") or "model" in self.options:
+            raise ValueError(
+                f"the method is {self.method} and the model {self.model or 'not given'}, expected a model with the method onnx "
+                "and with no other; fill in or clear the field model"
+            )
         for name, value in self.options.items():
             if name in types:  # the method itself refuses an unknown name, and says which it knows
-                self.options[name] = TypeAdapter(types[name]).validate_python(value)
+                told = TypeAdapter(types[name]).validate_python(value)
+                self.options[name] = list(told) if isinstance(told, tuple) else told
         return self
 
     def inputs(self) -> dict[str, list[str]]:
-        """The cube, and the mask where one is given."""
-        return {"source": [self.source]} | ({"mask": [self.mask]} if self.mask else {})
+        """The cube, and the mask and the model where they are given."""
+        given = {"mask": self.mask, "model": self.model}
+        return {"source": [self.source]} | {name: [path] for name, path in given.items() if path}
 
 
 def plan(params: DenoiseParams) -> dict[str, Any]:
@@ -118,6 +133,8 @@ def denoise(params: DenoiseParams) -> RunSummary:
         from tasks.denoise import figures, steps
         from tasks.denoise.again import steps as again
         from tasks.denoise.front import steps as front
+        from tasks.denoise.learned import Learned
+        from tasks.denoise.learned import steps as learned
         from tasks.denoise.report import page
 
         noisy = run.use("source")
@@ -127,27 +144,33 @@ def denoise(params: DenoiseParams) -> RunSummary:
                 mask = run.create("mask", layouts.mask(noisy))
                 noisy = front.combine_masks(noisy, run.use("mask") if given.product_id else Path(given.uri), mask)
             bands = front.choose_bands(noisy, params.bands)
-            model, diagnosis = front.look(noisy, bands)
-            method = steps.choose(params.method, params.rank, params.robust, params.options, diagnosis, params.seed)
-            noise = None if method.stabilises else model.sigma
+            fit, diagnosis = front.look(noisy, bands)
+            options = params.options | ({"model": run.inputs["model"].uri} if params.model else {})
+            method = steps.choose(params.method, params.rank, params.robust, options, diagnosis, params.seed)
+            noise = None if method.stabilises else fit.sigma
             cube, rare, mending = noisy, steps.Rare(None, params.keep_rare, noise), {}
             if method.robust:
                 cube = run.create("mended", layouts.mended(noisy))
                 outliers = run.create("outliers", layouts.outliers(noisy))
-                mended = front.mend_scene(noisy, cube, outliers, model)
+                mended = front.mend_scene(noisy, cube, outliers, fit)
                 rare = steps.Rare(cube, params.keep_rare, noise)
                 mending = figures.tally(mended.records, noisy.shape)
-            solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
-            solved = again.alternate(run.create, cube, method, solved)
-            scores, scene, plan = again.look_again(run.create, noisy, bands, model, method, params.tile, solved)
-            expected = method.measured(scene, method.expected_error(scene, plan))
-            sigma = method.measured(scene, scene.sigma)
-            mean = method.decode(scene.mean)
+            if isinstance(method, Learned):
+                scene, expected = learned.solve(run.create, cube, bands, method, params.tile)
+                sigma, mean = scene.sigma, scene.mean
+                restore = partial(learned.restore, scene=scene, method=method, rare=rare)
+            else:
+                solved = steps.solve_scores(run.create, cube, bands, method, params.tile)
+                solved = again.alternate(run.create, cube, method, solved)
+                scores, scene, plan = again.look_again(run.create, noisy, bands, fit, method, params.tile, solved)
+                expected = method.measured(scene, method.expected_error(scene, plan))
+                sigma, mean = method.measured(scene, scene.sigma), method.decode(scene.mean)
+                restore = partial(steps.restore, scores=scores, scene=scene, method=method, plan=plan, rare=rare)
             snr = figures.snr(mean, sigma)
             clean = run.create(
                 "clean_cube", layouts.clean_cube(noisy, params.tile, sigma, expected, snr, method.linear)
             )
-            removed = steps.restore(noisy, scores, clean, scene, method, plan, rare)
+            removed = restore(noisy, clean=clean)
             steps.measure_columns(noisy, clean, sigma, expected)
         numbers = mending | figures.quality(replace(scene, sigma=sigma, mean=mean), expected, removed)
         run.record(**numbers)

@@ -28,12 +28,16 @@ def read_values(cube: Stored, core: tuple[slice, ...]) -> np.ndarray:
     return block * np.float32(scale) + np.float32(offset)
 
 
-def read_block(cube: Stored, core: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Values with zero where not valid, and the mask; None where all are valid."""
-    block = read_values(cube, core)
-    valid = np.isfinite(block)
+def read_marked(cube: Stored, core: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values as they are, and the mask; None where all are valid."""
+    values = read_values(cube, core)
+    valid = np.isfinite(values)
     if "valid" in cube:
         valid &= cube["valid"].read((*core, slice(None)))
-    if valid.all():
-        return block, None
-    return np.where(valid, block, np.float32(0)), valid
+    return values, None if valid.all() else valid
+
+
+def read_block(cube: Stored, core: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values with zero where not valid, and the mask; None where all are valid."""
+    values, valid = read_marked(cube, core)
+    return values if valid is None else np.where(valid, values, np.float32(0)), valid

@@ -17,9 +17,10 @@ from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis
-from tasks.denoise.blocks import read_block, read_values
+from tasks.denoise.blocks import read_block, read_marked, read_values
 from tasks.denoise.columns import column_sigma
 from tasks.denoise.figures import removed_figures, residual_sums
+from tasks.denoise.learned import Learned
 from tasks.denoise.methods import method as find_method
 from tasks.denoise.methods import option_types
 from tasks.denoise.moments import Moments, measure, merge, packed, packed_size, unpacked
@@ -45,9 +46,19 @@ class Rare:
     sigma: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Given:
+    """What was given for a tile's core: ``values`` as they are, ``valid``, and ``source``, what was denoised: mended where
+    the front end ran, zero where not valid; all (y, x, band)."""
+
+    values: np.ndarray
+    valid: np.ndarray
+    source: np.ndarray
+
+
 def choose(
     name: str, rank: int | None, robust: bool | None, options: dict[str, Any], found: Diagnosis, seed: int = 0
-) -> ScoreMethod:
+) -> ScoreMethod | Learned:
     """The method to run: the one named, or what the diagnosis asks for; ``robust`` overrides either."""
     drawn = {"seed": seed} if "seed" in option_types(name) else {}
     method = find_method(name, **({"rank": rank} if rank is not None else {}), **(drawn | options))
@@ -60,13 +71,19 @@ def solve_scores(
 ) -> tuple[Product, SceneModel, Any]:
     """Passes 1 to 2b: the scores of ``cube``, its scene, and what all tiles must share."""
     mark = f"_look_{look}" if look else ""
-    parts = create(f"moments{mark}", layouts.moments(cube, edge, packed_size(len(bands))))
-    moments = survey(cube, parts, bands, edge, method, mark)
-    scene = solve_scene(moments, bands, (cube.shape[0], cube.shape[1]), method.rank, method.equal_noise)
-    scene = method.adapt(scene)
+    scene = method.adapt(solve_statistics(create, cube, bands, method, edge, mark))
     scores = create(f"scores{mark}", layouts.scores(scene.shape, scene.n_component, edge))
     project_scene(cube, scores, scene, method, mark)
     return scores, scene, survey_scores(create, scores, scene, method, mark)
+
+
+def solve_statistics(
+    create: Callable[..., Product], cube: Product, bands: np.ndarray, method: ScoreMethod, edge: int, mark: str = ""
+) -> SceneModel:
+    """Pass 1: noise and subspace of the whole scene."""
+    parts = create(f"moments{mark}", layouts.moments(cube, edge, packed_size(len(bands))))
+    moments = survey(cube, parts, bands, edge, method, mark)
+    return solve_scene(moments, bands, (cube.shape[0], cube.shape[1]), method.rank, method.equal_noise)
 
 
 @task
@@ -141,10 +158,15 @@ def restore(
     """Pass 3: write every tile of ``clean``; tell what was removed from each band, and how much was given back."""
     wide = _plan(clean, clean.grid, method.halo(scene))
     report = run_stage(restore_tile, wide, noisy, scores, clean, scene, method, plan, rare)
-    flagged = float(sum(r["rare"] for r in report.records) / np.prod(scene.shape))
+    return summed(report.records, scene, rare)
+
+
+def summed(records: list[dict[str, Any]], scene: SceneModel, rare: Rare) -> dict[str, Any]:
+    """What was removed from the scene, and how much was given back, from the records of `finish_tile`."""
+    flagged = float(sum(r["rare"] for r in records) / np.prod(scene.shape))
     given_back = {"flagged_fraction": flagged} | ({"kept_fraction": flagged} if rare.keep else {})
-    peak = np.max([r["peak"] for r in report.records], axis=0)
-    return given_back | removed_figures(report.records) | {"peak": peak}
+    peak = np.max([r["peak"] for r in records], axis=0)
+    return given_back | removed_figures(records) | {"peak": peak}
 
 
 def restore_tile(
@@ -157,26 +179,39 @@ def restore_tile(
     """
     found = method.restore(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
     values = to_host(method.decode(found))
-    found = to_host(found)
-    block, valid = read_block(noisy, tile.core)
-    if not scene.used.all():
-        values[..., ~scene.used] = np.nan_to_num(read_values(noisy, tile.core)[..., ~scene.used])
-    source = block if rare.cube is None else np.nan_to_num(read_values(rare.cube, tile.core))
-    marks = np.ones(values.shape, bool) if valid is None else valid
+    given = read_given(noisy, rare, tile)
     # in units whose noise does not depend on the signal
-    away = np.where(marks, to_host(method.encode(source, valid)) - found, np.float32(0))
+    away = np.where(given.valid, to_host(method.encode(given.source, given.valid)) - to_host(found), np.float32(0))
+    if method.linear:
+        told = np.where(given.valid, method.uncertainty(tile, scene, plan), np.float32(np.nan))
+        clean["uncertainty"].write((*tile.core, slice(0, told.shape[2])), told)
+    return finish_tile(tile, given, clean, scene, rare, values, away)
+
+
+def read_given(noisy: Product, rare: Rare, tile: Tile) -> Given:
+    """What was given for the core of a tile."""
+    values, valid = read_marked(noisy, tile.core)
+    source = values if rare.cube is None else read_values(rare.cube, tile.core)
+    if valid is None:
+        return Given(values, np.ones(values.shape, bool), source)
+    return Given(values, valid, np.where(valid, source, np.float32(0)))
+
+
+def finish_tile(
+    tile: Tile, given: Given, clean: Product, scene: SceneModel, rare: Rare, values: np.ndarray, away: np.ndarray
+) -> dict:
+    """Write the denoised ``values`` of a tile's core, whatever denoised them; ``away``: what was removed, in the unit of
+    the scene's noise, zero where not valid."""
+    values[..., ~scene.used] = np.nan_to_num(given.values[..., ~scene.used])
     flags = rare_signals(away, scene.sigma if rare.sigma is None else np.maximum(scene.sigma, rare.sigma))
     if rare.keep:
-        values = np.where(flags[..., None] & marks, source, values)
+        values = np.where(flags[..., None] & given.valid, given.source, values)
     region = (*tile.core, slice(0, values.shape[2]))
     clean.write(region, values)
-    clean["valid"].write(region, marks)
+    clean["valid"].write(region, given.valid)
     clean["rare"].write(tile.core, flags)
-    if method.linear:
-        told = np.where(marks, method.uncertainty(tile, scene, plan), np.float32(np.nan))
-        clean["uncertainty"].write(region, told)
-    peak = np.where(marks, values, np.float32(0)).max((0, 1)).tolist()
-    return residual_sums(block, values, marks) | {"rare": int(flags.sum()), "peak": peak}
+    peak = np.where(given.valid, values, np.float32(0)).max((0, 1)).tolist()
+    return residual_sums(given.values, values, given.valid) | {"rare": int(flags.sum()), "peak": peak}
 
 
 @task

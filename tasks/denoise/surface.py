@@ -44,7 +44,7 @@ def extended(scores: Any, tile: Tile, halo: int) -> tuple[Any, Any]:
     images = scores[xp.asarray(rows)[:, None], xp.asarray(columns)[None]]
     valid = xp.isfinite(images[..., 0])
     if not bool(valid.all()):
-        images = _filled(images, valid)
+        images = filled(images, valid)
     return images, valid
 
 
@@ -62,8 +62,8 @@ def _mirrored(tile: Tile, axis: int, halo: int) -> np.ndarray:
     return folded - read.start
 
 
-def _filled(images: Any, valid: Any) -> Any:
-    """Holes take the mean of the valid pixels in the smallest box that holds any; zero, the scene's mean, beyond."""
+def filled(images: Any, valid: Any) -> Any:
+    """Images (y, x, n) whose holes hold the mean of the pixels with ``valid`` (y, x) in the smallest box that has any, or 0."""
     xp = namespace(images)
     box = scipy_for(images, "ndimage").uniform_filter
     known = xp.where(valid[..., None], images, xp.float32(0))

@@ -5,7 +5,9 @@ import pytest
 
 from flows.denoise import DenoiseParams, denoise
 from storage.product import Product
+from tasks.denoise import denoise as denoise_array
 from tests.denoise.scenes import noisy, scene
+from tests.denoise.test_learned import box
 
 
 @pytest.fixture
@@ -37,6 +39,20 @@ def test_a_file_becomes_a_clean_cube(home, prefect_server, cube):
     assert again.products == summary.products and again.run == summary.run
 
 
+def test_a_network_of_ones_own_runs_like_any_method(home, prefect_server, cube):
+    model = cube.parent / "box.onnx"
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    box(model, (1, 3, 3))
+    options = {"reach": [1, 1, 0]}
+    summary = denoise(DenoiseParams(source=str(cube), method="onnx", model=str(model), options=options, tile=16))
+    clean = Product(summary.first("clean_cube").uri)
+    want = denoise_array(np.load(cube), "onnx", model=str(model), reach=(1, 1, 0))
+    assert np.abs(clean.read() - want).max() < 1e-5
+    made = np.sqrt(((clean.read() - scene(40, 33, 10)) ** 2).mean((0, 1)))
+    assert np.allclose(summary.metrics["noise_sigma_after"], made, rtol=0.3)  # told by 1320 pixels
+
+
 def test_an_unknown_method_is_refused_in_the_form():
     with pytest.raises(ValueError, match="hyres"):
         DenoiseParams(source="x.npy", method="hires")
@@ -54,6 +70,9 @@ def test_bands_that_cannot_be_read_are_refused_in_the_form():
         ({"method": "forpdn", "rank": 3}, "a rank of 3 was given, but forpdn keeps all components"),
         ({"method": "l1hymixde", "options": {"stripes": "rows"}}, "turn the cube first"),
         ({"seed": -1}, "greater than or equal to 0"),
+        ({"method": "onnx"}, "expected a model with the method onnx"),
+        ({"method": "hyres", "model": "net.onnx"}, "expected a model with the method onnx"),
+        ({"method": "onnx", "model": "net.onnx", "rank": 3}, "onnx keeps all components"),
     ],
 )
 def test_what_a_method_does_not_take_is_refused_in_the_form(given, words):
@@ -68,4 +87,4 @@ def test_the_form_offers_every_method():
     from flows.denoise import Method
     from tasks.denoise.methods import METHODS
 
-    assert set(get_args(Method)) == set(METHODS) - {"onnx"}  # a network runs in memory only
+    assert set(get_args(Method)) == set(METHODS)
