@@ -16,6 +16,9 @@ ARRAYS = ("cube", "valid", "outlier", "sigma", "sigma_after", "snr", "sigma_colu
 STRIP_BYTES = 32 << 20
 """Size of a strip of columns: its mending needs several times as much [bytes]."""
 
+COLUMNS = 64
+"""Columns whose noise is told together: as many as a chunk holds."""
+
 
 @dataclass(frozen=True)
 class MaskedCube(Product):
@@ -32,7 +35,7 @@ class MaskedCube(Product):
 
 def mask(noisy: Product) -> Layout:
     """Scratch: which samples of ``noisy`` are valid by all masks."""
-    return Layout("mask", {"valid": variable(("y", "x", "band"), noisy.shape, "bool", noisy.grid, codec="lz4")})
+    return Layout("mask", {"valid": variable(("y", "x", "band"), noisy.shape, "bool", noisy.grid)})
 
 
 def clean_cube(
@@ -54,7 +57,7 @@ def clean_cube(
     noise["snr"] = Coordinate(("band",), snr, {"units": "1", "long_name": "mean of the band over its noise"})
     _, n_x, n_band = noisy.shape
     columns = variable(
-        ("x", "band"), (n_x, n_band), "float32", (_strip(noisy)[1], n_band), fill_value=float("nan"),
+        ("x", "band"), (n_x, n_band), "float32", (min(n_x, COLUMNS), n_band), fill_value=float("nan"),
         units=units, long_name="noise of the input in each column, standard deviation",
     )  # fmt: skip
     rare = variable(
@@ -81,7 +84,7 @@ def outliers(noisy: Product) -> Layout:
 
 def mended(noisy: Product) -> Layout:
     """Scratch: a float32 cube like ``noisy`` in strips of whole columns, NaN where a pixel has no valid band."""
-    described = variable(("y", "x", "band"), noisy.shape, "float32", _strip(noisy), codec="lz4")
+    described = variable(("y", "x", "band"), noisy.shape, "float32", _strip(noisy))
     return Layout("mended", {"cube": described})
 
 
@@ -95,7 +98,7 @@ def parts(name: str, n_tile: int, shape: Sequence[int], dtype: str) -> Layout:
     """Scratch: one array per tile, to be merged in the tiles' order."""
     whole, cell = (n_tile, *shape), (1, *shape)
     dims = ("tile", *(f"axis_{i}" for i in range(len(shape))))
-    return Layout(name, {"part": variable(dims, whole, dtype, cell, codec="lz4")})
+    return Layout(name, {"part": variable(dims, whole, dtype, cell)})
 
 
 def moments(noisy: Product, edge: int, length: int) -> Layout:
@@ -106,7 +109,7 @@ def moments(noisy: Product, edge: int, length: int) -> Layout:
 def scores(shape: tuple[int, int], n_component: int, edge: int) -> Layout:
     """Scratch: the scores of every pixel, NaN where it has no valid band."""
     dims, whole = ("y", "x", "component"), (*shape, n_component)
-    described = variable(dims, whole, "float32", (edge, edge, n_component), codec="lz4")
+    described = variable(dims, whole, "float32", (edge, edge, n_component))
     return Layout("scores", {"scores": described})
 
 

@@ -22,7 +22,7 @@ zarr.config.set({"array.write_empty_chunks": True})
 
 COMPRESSORS = {
     "zstd": (BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),),
-    "lz4": (BloscCodec(cname="lz4", clevel=1, shuffle="shuffle"),),
+    "lz4": (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),),
     "raw": (),
 }
 

@@ -18,8 +18,8 @@ from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis
 from tasks.denoise.blocks import read_block, read_marked, read_values
-from tasks.denoise.columns import column_sigma
-from tasks.denoise.figures import removed_figures, residual_sums
+from tasks.denoise.columns import column_sigma, sample_rows
+from tasks.denoise.figures import ResidualSums, removed_figures
 from tasks.denoise.learned import Learned
 from tasks.denoise.methods import method as find_method
 from tasks.denoise.methods import option_types
@@ -33,6 +33,8 @@ from tasks.stage import StageReport, run_stage
 
 LINES = 64
 """Lines that are read together for the picture."""
+ROWS = 16
+"""Rows that are finished together: their temporaries stay small."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,7 @@ def summed(records: list[dict[str, Any]], scene: SceneModel, rare: Rare) -> dict
     """What was removed from the scene, and how much was given back, from the records of `finish_tile`."""
     flagged = float(sum(r["rare"] for r in records) / np.prod(scene.shape))
     given_back = {"flagged_fraction": flagged} | ({"kept_fraction": flagged} if rare.keep else {})
-    peak = np.max([r["peak"] for r in records], axis=0)
-    return given_back | removed_figures(records) | {"peak": peak}
+    return given_back | removed_figures(records)
 
 
 def restore_tile(
@@ -180,12 +181,17 @@ def restore_tile(
     found = method.restore(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
     values = to_host(method.decode(found))
     given = read_given(noisy, rare, tile)
-    # in units whose noise does not depend on the signal
-    away = np.where(given.valid, to_host(method.encode(given.source, given.valid)) - to_host(found), np.float32(0))
     if method.linear:
         told = np.where(given.valid, method.uncertainty(tile, scene, plan), np.float32(np.nan))
         clean["uncertainty"].write((*tile.core, slice(0, told.shape[2])), told)
-    return finish_tile(tile, given, clean, scene, rare, values, away)
+    found = to_host(found)
+
+    def removed(rows: slice) -> np.ndarray:
+        """In units whose noise does not depend on the signal."""
+        away = to_host(method.encode(given.source[rows], given.valid[rows])) - found[rows]
+        return np.where(given.valid[rows], away, np.float32(0))
+
+    return finish_tile(tile, given, clean, scene, rare, values, removed)
 
 
 def read_given(noisy: Product, rare: Rare, tile: Tile) -> Given:
@@ -198,37 +204,49 @@ def read_given(noisy: Product, rare: Rare, tile: Tile) -> Given:
 
 
 def finish_tile(
-    tile: Tile, given: Given, clean: Product, scene: SceneModel, rare: Rare, values: np.ndarray, away: np.ndarray
-) -> dict:
-    """Write the denoised ``values`` of a tile's core, whatever denoised them; ``away``: what was removed, in the unit of
-    the scene's noise, zero where not valid."""
-    values[..., ~scene.used] = np.nan_to_num(given.values[..., ~scene.used])
-    flags = rare_signals(away, scene.sigma if rare.sigma is None else np.maximum(scene.sigma, rare.sigma))
-    if rare.keep:
-        values = np.where(flags[..., None] & given.valid, given.source, values)
+    tile: Tile, given: Given, clean: Product, scene: SceneModel, rare: Rare, values: np.ndarray,
+    removed: Callable[[slice], np.ndarray],
+) -> dict:  # fmt: skip
+    """Write the denoised ``values`` of a tile's core, whatever denoised them; ``removed``: what went from some rows, in the
+    unit of the scene's noise, zero where not valid."""
+    sigma = scene.sigma if rare.sigma is None else np.maximum(scene.sigma, rare.sigma)
+    unused = np.flatnonzero(~scene.used)
+    flags = np.empty(values.shape[:2], bool)
+    sums = ResidualSums(values.shape[2])
+    for start in range(0, len(values), ROWS):
+        rows = slice(start, start + ROWS)
+        flags[rows] = rare_signals(removed(rows), sigma)
+        if unused.size:
+            values[rows, :, unused] = np.nan_to_num(given.values[rows, :, unused])
+        if rare.keep:
+            values[rows] = np.where(flags[rows, :, None] & given.valid[rows], given.source[rows], values[rows])
+        sums.add(given.values[rows], values[rows], given.valid[rows])
     region = (*tile.core, slice(0, values.shape[2]))
     clean.write(region, values)
     clean["valid"].write(region, given.valid)
     clean["rare"].write(tile.core, flags)
-    peak = np.where(given.valid, values, np.float32(0)).max((0, 1)).tolist()
-    return residual_sums(given.values, values, given.valid) | {"rare": int(flags.sum()), "peak": peak}
+    return sums.record() | {"rare": int(flags.sum())}
 
 
 @task
 def measure_columns(noisy: Product, clean: Product, sigma: np.ndarray, expected: np.ndarray) -> StageReport:
-    """Fill ``sigma_column`` of the clean cube: the noise of every column, strip of whole columns by strip."""
-    strips = tiles(clean.shape[:2], (clean.shape[0], clean["sigma_column"].grid[0]))
-    return run_stage(column_tile, strips, noisy, clean, sigma, expected, splits=False)
+    """Fill ``sigma_column`` of the clean cube: the noise of every column, some columns at a time."""
+    strips = tiles(clean.shape[1:2], clean["sigma_column"].grid[:1])
+    return run_stage(column_tile, strips, noisy, clean, sigma, expected)
 
 
 def column_tile(tile: Tile, noisy: Product, clean: Product, sigma: np.ndarray, expected: np.ndarray) -> dict:
-    """The noise of the columns of one strip."""
-    block, valid = read_block(noisy, tile.core)
-    kept = clean.read((*tile.core, slice(None)))
-    found = column_sigma(
-        to_device(block), to_device(kept), None if valid is None else to_device(valid), sigma, expected
-    )
-    clean["sigma_column"].write((tile.core[1], slice(0, len(sigma))), to_host(found))
+    """The noise of some columns."""
+    (columns,) = tile.core
+    parts = [(rows, columns) for rows in sample_rows(noisy.shape[0])]
+    blocks = [read_block(noisy, part) for part in parts]
+    block = np.concatenate([found for found, _ in blocks])
+    kept = np.concatenate([clean.read((*part, slice(None))) for part in parts])
+    whole = all(valid is None for _, valid in blocks)
+    marks = [np.ones(found.shape, bool) if valid is None else valid for found, valid in blocks]
+    valid = None if whole else to_device(np.concatenate(marks))
+    found = column_sigma(to_device(block), to_device(kept), valid, sigma, expected)
+    clean["sigma_column"].write((columns, slice(0, len(sigma))), to_host(found))
     return {}
 
 

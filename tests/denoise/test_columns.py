@@ -6,7 +6,7 @@ from storage import ingest as layouts
 from storage.product import create
 from tasks.array.namespace import to_host
 from tasks.array.tiling import tiles
-from tasks.denoise.columns import column_sigma
+from tasks.denoise.columns import _cpu, _gpu, column_sigma, sample_rows
 from tasks.denoise.front.steps import measure_noise
 from tasks.denoise.robust import sample_sigma
 from tasks.ingest import open_source
@@ -40,6 +40,24 @@ def test_what_stays_in_the_result_counts():
     cube = noisy(CLEAN, 0.02)
     half = CLEAN + 0.5 * (cube - CLEAN)
     assert np.allclose(column_sigma(cube, half, None, np.full(6, 0.02), np.full(6, 0.0173)).mean(), 0.02, rtol=0.03)
+
+
+def test_both_twins_find_the_same_spread():
+    cube = noisy(CLEAN, TRUE)
+    cube[:, 7, 2] = 0
+    valid = np.random.default_rng(1).random(cube.shape) > 0.1
+    valid[:, 9] = False
+    sigma = np.full(6, 0.025, np.float32)
+    (found, still), (want, dead) = (twin.spread(cube, CLEAN, valid, sigma) for twin in (_cpu, _gpu))
+    assert np.array_equal(still, dead) and still.sum() == 1
+    assert np.allclose(found[~still], want[~still], atol=1.25e-3, equal_nan=True)  # 270 rows tell it to 7 %, this is 5
+
+
+def test_rows_are_spread_over_a_tall_scene():
+    assert sample_rows(1024) == [slice(0, 1024)]
+    rows = sample_rows(5000)
+    assert sum(r.stop - r.start for r in rows) == 1024 and all(r.start % 64 == 0 for r in rows)
+    assert rows[0].start == 0 and 4900 < rows[-1].stop <= 5000
 
 
 def test_a_raw_cube_knows_its_noise(tmp_path):

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from tasks.denoise.figures import residual_sums
+from tasks.denoise.figures import ResidualSums
+
+
+def residual_sums(before, after, valid):
+    sums = ResidualSums(before.shape[2])
+    for row in range(len(before)):
+        sums.add(before[row : row + 1], after[row : row + 1], valid[row : row + 1])
+    return sums.record()
 
 
 def test_sums_are_those_of_what_was_removed_from_valid_samples():
@@ -14,6 +21,11 @@ def test_sums_are_those_of_what_was_removed_from_valid_samples():
     np.testing.assert_array_equal(found["count"], valid.sum((0, 1)))
     np.testing.assert_allclose(found["total"], removed.sum((0, 1)), rtol=1e-4)
     np.testing.assert_allclose(found["square"], (removed**2).sum((0, 1)), rtol=1e-5)
+    left = np.where(valid, after.astype(float), 0)
+    np.testing.assert_allclose(found["both"], (removed * left).sum((0, 1)), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(found["peak"], left.max((0, 1)), rtol=1e-6)
+    cosine = (removed * left).sum(2) / np.sqrt((removed**2).sum(2) * (left**2).sum(2))
+    assert np.isclose(found["angle"] / found["angles"], np.degrees(np.arccos(cosine)).mean())
     np.testing.assert_allclose(found["lag"], (removed[:, 1:] * removed[:, :-1]).sum((0, 1)), rtol=1e-4, atol=1e-3)
 
 

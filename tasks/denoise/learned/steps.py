@@ -56,8 +56,11 @@ def model_tile(tile: Tile, noisy: Product, clean: Product, scene: SceneModel, me
     """The model's answer for the core of one tile, with as much around it as the model sees."""
     values = method.apply(*_seen(rare.cube or noisy, tile.read, scene))[tile.trim]
     given = read_given(noisy, rare, tile)
-    away = np.where(given.valid, given.source - values, np.float32(0))
-    return finish_tile(tile, given, clean, scene, rare, values, away)
+
+    def removed(rows: slice) -> np.ndarray:
+        return np.where(given.valid[rows], given.source[rows] - values[rows], np.float32(0))
+
+    return finish_tile(tile, given, clean, scene, rare, values, removed)
 
 
 def _seen(cube: Product, region: tuple[slice, ...], scene: SceneModel) -> tuple[np.ndarray, np.ndarray | None]:

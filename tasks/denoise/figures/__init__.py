@@ -4,39 +4,37 @@ from typing import Any
 
 import numpy as np
 
+from tasks.denoise.figures import _cpu
 from tasks.denoise.scene import SceneModel
 
 SERIES = ("total", "square", "lag", "left", "left_square", "both")
 
 
-def residual_sums(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
-    """Per band: number, sum, sum of squares of what was removed, of products of horizontal neighbours, and the same of and
-    with what was left; over the pixels: the sum of the angles between the two spectra [deg], and their number.
+class ResidualSums:
+    """Per band: number, sum, sum of squares of what was removed, of products of horizontal neighbours, and the same of and with
+    what was left, and its peak; over the pixels: the sum of the angles between the two spectra [deg], and their number.
 
-    Line by line: a tile's worth of float64 temporaries took five times as long as denoising the tile.
+    Rows are added as they come: a tile's worth of temporaries took longer than denoising the tile.
     """
-    sums = {name: np.zeros(before.shape[2]) for name in SERIES}
-    angle, n_angle = 0.0, 0
-    for noisy, clean, marks in zip(before, after, valid, strict=True):
-        kept = np.where(marks, noisy - clean, np.float32(0)).astype(np.float64)
-        sums["total"] += kept.sum(0)
-        sums["square"] += np.einsum("xb,xb->b", kept, kept)
-        sums["lag"] += np.einsum("xb,xb->b", kept[1:], kept[:-1])
-        left = np.where(marks, clean, np.float32(0)).astype(np.float64)
-        sums["left"] += left.sum(0)
-        sums["left_square"] += np.einsum("xb,xb->b", left, left)
-        both = kept * left
-        sums["both"] += both.sum(0)
-        lengths = np.sqrt(np.einsum("xb,xb->x", kept, kept) * np.einsum("xb,xb->x", left, left))
-        cosine = both.sum(1)[lengths > 0] / lengths[lengths > 0]
-        angle += float(np.degrees(np.arccos(np.clip(cosine, -1, 1))).sum())
-        n_angle += cosine.size
-    series = {name: found.tolist() for name, found in sums.items()}
-    return {"count": valid.sum((0, 1)).tolist(), "angle": angle, "angles": n_angle, **series}
+
+    def __init__(self, n_band: int) -> None:
+        self._sums, self._peak = np.zeros((len(SERIES), n_band)), np.zeros(n_band)
+        self._count, self._angle, self._angles = np.zeros(n_band, np.int64), 0.0, 0
+
+    def add(self, before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> None:
+        """Count some whole rows (y, x, band), before and after."""
+        angle, angles = _cpu.add_rows(before, after, valid, self._sums, self._count, self._peak)
+        self._angle, self._angles = self._angle + float(np.degrees(angle)), self._angles + angles
+
+    def record(self) -> dict[str, Any]:
+        """The sums as plain numbers; `removed_figures` takes those of all tiles."""
+        series = {name: found.tolist() for name, found in zip(SERIES, self._sums, strict=True)}
+        whole = {"count": self._count.tolist(), "peak": self._peak.tolist()}
+        return whole | {"angle": self._angle, "angles": self._angles} | series
 
 
 def removed_figures(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was removed from the scene, from the `residual_sums` of all its tiles.
+    """What was removed from the scene, from the `ResidualSums` of all its tiles.
 
     ``leakage`` is the correlation of what was removed with what was kept, and ``residual_angle_deg`` the mean angle between
     the two spectra of a pixel: 0 and 90 degrees where only noise went.
@@ -51,6 +49,7 @@ def removed_figures(records: list[dict[str, Any]]) -> dict[str, Any]:
         "residual_rms": np.sqrt(sums["square"] / count),
         "residual_correlation": sums["lag"] / np.maximum(sums["square"], 1e-30),
         "leakage": both / np.sqrt(np.maximum(away * left, 1e-60)),
+        "peak": np.max([r["peak"] for r in records], axis=0),
         "residual_angle_deg": sum(r["angle"] for r in records) / max(sum(r["angles"] for r in records), 1),
     }
 
