@@ -69,15 +69,15 @@ def product(name: str) -> dict[str, Any]:
     return _columns(row)
 
 
-def lineage(name: str) -> list[tuple[str, str]]:
-    """Every (parent, child) pair of product ids around the product ``name``, in both directions."""
-    start = product(name)["id"]
+def lineage(*names: str, most: int = 100_000) -> list[tuple[str, str]]:
+    """The (parent, child) pairs of product ids around the products ``names``, in both directions, nearest first up to ``most``."""
+    start = {product(name)["id"] for name in names}
     edges: set[tuple[str, str]] = set()
     with session() as s:
         for here, there in ((Lineage.child_id, Lineage.parent_id), (Lineage.parent_id, Lineage.child_id)):
-            front = {start}
-            while front:
-                rows = s.execute(select(Lineage.parent_id, Lineage.child_id).where(here.in_(front))).all()
+            front = start
+            while front and len(edges) < most:
+                rows = s.execute(select(Lineage.parent_id, Lineage.child_id).where(here.in_(front)).limit(most)).all()
                 found = {(p, c) for p, c in rows} - edges
                 edges |= found
                 front = {p if there is Lineage.parent_id else c for p, c in found}

@@ -6,12 +6,15 @@ from typing import Annotated, Any, Literal
 from fastapi import HTTPException, Query
 from pydantic import BaseModel, Field
 
+from deployments.explorer.graph import lineage_graph
 from storage import labels, query
 from storage.errors import BadInputError
 from storage.listing import listing, listing_names
 from storage.tables import ProductRow, Run
 
 LARGEST_PAGE = 50
+RELATIVES = 300
+"""Products around a run or a product that are shown."""
 COUNTED = 10_000
 """Rows are counted up to here; beyond, a page says "more than"."""
 
@@ -50,18 +53,21 @@ def runs(where: Where = "", flow: str = "", status: str = "", page: Page = 1, si
         "flows": flow_names(),
         "statuses": STATUSES,
         "asked": {"where": where, "flow": flow, "status": status},
-    } | _paging(query.count(Run, condition, up_to=COUNTED), page, size)
+    } | paging(query.count(Run, condition, up_to=COUNTED), page, size)
 
 
 def run(run_id: str) -> dict[str, Any]:
     """One run: parameters, stages, metrics, inputs, products, what its products were used for, and its error."""
     found = _one(lambda: query.run(run_id))
-    edges = {edge for product in found["products"][:50] for edge in query.lineage(product["id"])}
     made = {p["id"] for p in found["products"]}
+    edges = query.lineage(*sorted(made)[:50], most=RELATIVES) if made else []
     used_by = query.products(_ids(sorted({child for parent, child in edges if parent in made})), limit=50)
+    around = {id_ for edge in edges for id_ in edge} | made
+    nodes = {p["id"]: p for p in query.products(_ids(sorted(around)), limit=RELATIVES)}
+    graph = lineage_graph(set(edges), nodes, found["run"])
     link = os.environ.get("NIGHTLOOM_PREFECT_UI")
     page = f"{link}/runs/flow-run/{found['flow_run_id']}" if link and found["flow_run_id"] else None
-    return found | {"used_by": used_by, "prefect": page, "timeline": _timeline(found)}
+    return found | {"used_by": used_by, "prefect": page, "timeline": _timeline(found), "graph": graph}
 
 
 def compare(run: Annotated[list[str], Query(min_length=2, max_length=8, description="ids of runs")]) -> dict[str, Any]:
@@ -81,7 +87,7 @@ def products(where: Where = "", kind: str = "", page: Page = 1, size: Size = 50)
     condition = _joined(where, kind=kind)
     rows = query.products(condition, limit=size, offset=(page - 1) * size)
     total = query.count(ProductRow, condition, up_to=COUNTED)
-    return {"rows": rows, "asked": {"where": where, "kind": kind}} | _paging(total, page, size)
+    return {"rows": rows, "asked": {"where": where, "kind": kind}} | paging(total, page, size)
 
 
 def product(product_id: str) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def product(product_id: str) -> dict[str, Any]:
     from deployments.explorer import pictures
 
     row = _one(lambda: query.product(product_id))
-    edges = query.lineage(row["id"])
+    edges = query.lineage(row["id"], most=RELATIVES)
     around = {id_ for edge in edges for id_ in edge} | {row["id"]}
     nodes = {p["id"]: p for p in query.products(_ids(sorted(around)), limit=500)}
     beside = query.products(f"run_id = '{row['run_id']}' and kind = 'picture'", limit=20)
@@ -126,7 +132,7 @@ def table(
         "pictured": bool(shown),
         "rows": [row | {"label": decided.get(str(row["id"])), "picture": shown.get(str(row["id"]))} for row in rows],
         "asked": {"where": where, "sort": sort, "label": label},
-    } | _paging(query.count(asked.row, where or None, up_to=COUNTED, only=only), page, size)
+    } | paging(query.count(asked.row, where or None, up_to=COUNTED, only=only), page, size)
 
 
 def _pictures_of(name: str, rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -176,10 +182,10 @@ def _joined(where: str, **equal: str) -> str | None:
 
 
 def _ids(ids: list[str]) -> str:
-    return " or ".join(f"id = '{id_}'" for id_ in ids[:100]) or "id = ''"
+    return " or ".join(f"id = '{id_}'" for id_ in ids[:RELATIVES]) or "id = ''"
 
 
-def _paging(total: int, page: int, size: int) -> dict[str, Any]:
+def paging(total: int, page: int, size: int) -> dict[str, Any]:
     pages = max(1, -(-total // size))
     return {"total": total, "more": total >= COUNTED, "page": page, "pages": pages, "size": size}
 

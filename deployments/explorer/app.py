@@ -16,7 +16,7 @@ from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from deployments.explorer import answers, pictures
+from deployments.explorer import answers, coverage, pictures, versions
 from deployments.services import is_loopback
 from storage.errors import BadInputError, NightloomError
 
@@ -36,7 +36,14 @@ PAGES: tuple[tuple[str, str, Callable[..., dict[str, Any]]], ...] = (
     ("/products", "products.html", answers.products),
     ("/products/{product_id}", "product.html", answers.product),
     ("/tables/{name}", "table.html", answers.table),
+    ("/datasets", "datasets.html", versions.datasets),
+    ("/datasets/{name}", "dataset.html", versions.one_dataset),
+    ("/datasets/{name}/diff", "difference.html", versions.difference),
+    ("/datasets/{name}/{number}", "samples.html", versions.samples),
+    ("/coverage", "coverage.html", coverage.coverage),
 )
+LISTED = ("table", "difference", "samples")
+"""Answers about one thing that have rows worth a CSV file."""
 templates = Jinja2Templates(HERE / "templates")
 templates.env.filters["as_query"] = lambda query: f"?{query}"
 
@@ -63,9 +70,9 @@ def create_app(host: str = "127.0.0.1") -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for kind in (NightloomError, StarletteHTTPException, RequestValidationError, OSError):
         app.add_exception_handler(kind, _sentence)
+    _add_pictures(app)
     for path, template, answer in PAGES:
         _add_page(app, path, template, answer)
-    _add_pictures(app)
     # The one thing that can be written. A foreign page cannot send JSON here without asking first, and is never answered.
     app.put("/api/tables/{name}/{row_id}/label", summary="Accept or reject a row.")(answers.decide)
     app.add_api_route("/health", lambda: {"status": "ok"}, include_in_schema=False)
@@ -76,19 +83,19 @@ def _add_page(app: FastAPI, path: str, template: str, answer: Callable[..., dict
     """One answer at three addresses: the page, ``/api/…`` as JSON, and ``….csv`` where it has rows."""
 
     def page(request: Request, data: dict = Depends(answer)) -> Response:  # noqa: B008 - FastAPI's way of saying it
-        return templates.TemplateResponse(request, template, data | {"tables": sorted(answers.listing_names())})
+        return templates.TemplateResponse(request, template, data | {"tables": _tables()})
 
     def as_csv(data: dict = Depends(answer)) -> Response:  # noqa: B008
         return StreamingResponse(_csv_lines(data["rows"]), media_type="text/csv; charset=utf-8")
 
     name = answer.__name__
     described = (answer.__doc__ or "").split("\n")[0]
+    plain = path.rstrip("/") or "/overview"
+    # Before the page, whose last name would take ".csv" for its own.
+    if "{" not in path or name in LISTED:
+        app.add_api_route(f"{plain}.csv", as_csv, summary=f"{described} As CSV.", name=f"{name}_csv")
     app.add_api_route(path, page, include_in_schema=False, name=f"{name}_page")
-    app.add_api_route(f"/api{path.rstrip('/') or '/overview'}", answer, summary=described, name=name)
-    if "{" not in path or name == "table":
-        app.add_api_route(
-            f"{path.rstrip('/') or '/overview'}.csv", as_csv, summary=f"{described} As CSV.", name=f"{name}_csv"
-        )
+    app.add_api_route(f"/api{plain}", answer, summary=described, name=name)
 
 
 def _add_pictures(app: FastAPI) -> None:
@@ -105,6 +112,19 @@ def _add_pictures(app: FastAPI) -> None:
         path, media_type = pictures.saved_file(product_id)
         disposition = "attachment" if media_type == "application/octet-stream" else "inline"
         return FileResponse(path, media_type=media_type, filename=path.name, content_disposition_type=disposition)
+
+    @app.get("/datasets/{name}/{number}/contact.png", summary="Many samples of a dataset at once.")
+    def contact(name: str, number: int) -> Response:
+        return Response(versions.contact_sheet(name, number), media_type="image/png")
+
+    @app.get("/datasets/{name}/{number}/{record}.png", summary="A sample of a dataset as a picture.")
+    def sample(name: str, number: int, record: int) -> Response:
+        return Response(versions.sample_picture(name, number, record), media_type="image/png")
+
+
+def _tables() -> list[str]:
+    """The tables of workloads that have no page of their own."""
+    return sorted(set(answers.listing_names()) - {"datasets"})
 
 
 def _indexes(request: Request) -> dict[str, int]:

@@ -70,7 +70,7 @@ def plane(product_id: str, variable: str, at: dict[str, int]) -> bytes:
         _every(array.shape[i]) if i in across else _index(dims[i], at, array.shape[i]) for i in range(len(dims))
     )
     values = array.read(region).squeeze(axis=tuple(i for i in range(len(dims)) if i not in across)).astype("f8")
-    image = Image.fromarray(_stretched(values, array.dtype == np.bool_))
+    image = Image.fromarray(stretched(values, array.dtype == np.bool_))
     if max(image.size) < SMALL_SIDE:  # small scenes are shown large, pixel by pixel
         factor = -(-SMALL_SIDE // max(image.size))
         image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
@@ -143,7 +143,8 @@ def _every(size: int) -> slice:
     return slice(0, size, max(1, -(-size // LARGEST_SIDE)))
 
 
-def _stretched(values: np.ndarray, mask: bool) -> np.ndarray:
+def stretched(values: np.ndarray, mask: bool) -> np.ndarray:
+    """A plane (y, x) as grey pixels (y, x, 3), from the 1st to the 99th percentile; what is not finite is dark red."""
     good = np.isfinite(values)
     low, high = np.percentile(values[good], (1, 99)) if good.any() and not mask else (0.0, 1.0)
     scaled = np.clip((np.where(good, values, low) - low) / ((high - low) or 1.0), 0, 1)
