@@ -35,7 +35,8 @@ def decide(listing: str, row_id: str, verdict: Verdict, who: str) -> dict[str, A
 
 def labels(listing: str, row_ids: list[str]) -> dict[str, dict[str, Any]]:
     """The decision in force on each of these rows, by id; rows without one are left out."""
-    wanted = select(Label).where(Label.id.in_(_newest(listing)), Label.row_id.in_(row_ids), Label.verdict != "clear")
+    newest = _newest(listing).where(Label.row_id.in_(row_ids))
+    wanted = select(Label).where(Label.id.in_(newest), Label.verdict != "clear")
     with session() as s:
         return {label.row_id: _plain(label) for label in s.scalars(wanted)}
 

@@ -6,6 +6,7 @@ A workload's storage module declares them as a dictionary literal: ``LISTINGS = 
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ class Listing:
     commands: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
+@cache
 def listing_names() -> dict[str, str]:
     """Names of all listings and the modules they stand in, read from the sources: importing them takes a second."""
     found: dict[str, str] = {}

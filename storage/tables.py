@@ -151,7 +151,7 @@ class ProductRow(Base):
     dims: Mapped[list[str] | None] = mapped_column(Json)
     dtype: Mapped[str | None] = mapped_column(String(32))
     attrs: Mapped[dict[str, Any]] = mapped_column(Json)
-    published: Mapped[datetime] = mapped_column(UtcDateTime)
+    published: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     deleted: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -15,6 +15,8 @@ from storage.tables import ProductRow, Run
 LARGEST_PAGE = 50
 RELATIVES = 300
 """Products around a run or a product that are shown."""
+MOST_PICTURES = 5000
+"""Pictures of the runs of one page that are looked through."""
 COUNTED = 10_000
 """Rows are counted up to here; beyond, a page says "more than"."""
 
@@ -122,7 +124,9 @@ def table(
         raise BadInputError(f"{name} has no column {key!r}; it has {', '.join(columns.keys())}")
     order = columns[key].asc() if sort and not sort.startswith("-") else columns[key].desc()
     only = labels.labelled(name, columns["id"], label) if label else None
-    rows = query.table(asked.row, where or None, order=order, limit=size, offset=(page - 1) * size, only=only)
+    total = query.count(asked.row, where or None, up_to=COUNTED, only=only)
+    part = {"limit": size, "offset": (page - 1) * size, "only": only, "frequent": total >= COUNTED}
+    rows = query.table(asked.row, where or None, order=order, **part)
     decided = labels.labels(name, [str(row["id"]) for row in rows])
     shown = _pictures_of(name, rows[:LARGEST_PAGE])
     return {
@@ -132,22 +136,24 @@ def table(
         "pictured": bool(shown),
         "rows": [row | {"label": decided.get(str(row["id"])), "picture": shown.get(str(row["id"]))} for row in rows],
         "asked": {"where": where, "sort": sort, "label": label},
-    } | paging(query.count(asked.row, where or None, up_to=COUNTED, only=only), page, size)
+    } | paging(total, page, size)
 
 
 def _pictures_of(name: str, rows: list[dict[str, Any]]) -> dict[str, str]:
     """The picture that shows a row, by id: ``candidate_007.png`` for candidate number 7 of a run, else one of its run."""
-    wanted = {}
+    runs = {row["run_id"] for row in rows if row.get("run_id")}
+    one = ProductRow.__table__.columns
+    only = one["run_id"].in_(runs) & (one["kind"] == "picture") & one["deleted"].is_(None)
+    found = query.table(ProductRow, limit=MOST_PICTURES, only=only) if runs else []
+    by_name = {(p["run_id"], p["name"]): p["id"] for p in found}
+    by_run = {p["run_id"]: p["id"] for p in found}
+    shown = {}
     for row in rows:
-        if run_id := row.get("run_id"):
-            file = f"{name.removesuffix('s')}_{row['number']:03d}.png" if "number" in row else None
-            wanted[str(row["id"])] = f"run_id = '{run_id}'" + (f" and name = '{file}'" if file else "")
-    if not wanted:
-        return {}
-    found = query.products(f"kind = 'picture' and ({' or '.join(f'({w})' for w in set(wanted.values()))})", limit=500)
-    by_both = {f"run_id = '{p['run_id']}' and name = '{p['name']}'": p["id"] for p in found}
-    by_run = {f"run_id = '{p['run_id']}'": p["id"] for p in found}
-    return {id_: picture for id_, w in wanted.items() if (picture := by_both.get(w) or by_run.get(w))}
+        file = f"{name.removesuffix('s')}_{row['number']:03d}.png" if "number" in row else None
+        picture = by_name.get((row.get("run_id"), file)) if file else by_run.get(row.get("run_id"))
+        if picture:
+            shown[str(row["id"])] = picture
+    return shown
 
 
 def decide(name: str, row_id: str, decision: Decision) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def test_csv_has_a_line_per_run_and_no_formulas(web, history):
     assert "metric.gain_db,12.5,20.0" in lines
     from deployments.explorer.app import _csv_lines
 
-    assert list(_csv_lines([{"a": "=1+1", "b": -1.5, "c": {"d": "@x"}}])) == ["a,b,c.d\r\n", "'=1+1,-1.5,'@x\r\n"]
+    assert "".join(_csv_lines([{"a": "=1+1", "b": -1.5, "c": {"d": "@x"}}])) == "a,b,c.d\r\n'=1+1,-1.5,'@x\r\n"
 
 
 def test_who_does_not_know_the_token_stays_outside(history, monkeypatch):
