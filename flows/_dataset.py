@@ -242,7 +242,7 @@ class Build:
         return [
             unique_ids(ids),
             no_leak(ids, index["group"].tolist(), index["split"].tolist(), chosen.pairs),
-            enough_per_class(index["label"].tolist(), self.params.min_per_class),
+            enough_per_class(index["label"].tolist(), self.params.min_per_class, self.params.classes),
             none_of("group_key_missing", ids, (index["group"] == "").to_numpy()),
             *(at_most(name, ids, index[name].to_numpy(), limit) for name, limit in limits.items()),
         ]

@@ -13,7 +13,7 @@ from storage.summary import ProductSummary, RunSummary
 
 Kind = Literal["denoise", "cutouts", "grasps"]
 
-UNFIXED = {"where", "force", "name", "min_per_class"}
+UNFIXED = {"where", "force", "name", "min_per_class", "classes"}
 """Parameters that may differ from version to version; all others are the recipe, which may not."""
 
 
@@ -56,6 +56,9 @@ class DatasetParams(Parameters):
     val: float = Field(0.1, ge=0, lt=1, description="share of the groups to validate on")
     test: float = Field(0.1, ge=0, lt=1, description="share of the groups to test on")
     min_per_class: int = Field(1, ge=0, description="least samples of every class; fewer fail the build")
+    classes: list[str] = Field(
+        default_factory=list, description="classes that must reach min_per_class even if no sample has them"
+    )
     seed: int = Field(0, ge=0, description="seed and salt of every choice")
 
     @property

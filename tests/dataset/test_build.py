@@ -196,6 +196,13 @@ def test_a_class_with_too_few_samples_fails_the_build(scene, build):
         build(min_per_class=9)
 
 
+def test_a_class_without_a_single_sample_fails_the_build_if_it_was_asked_for(search, build):
+    search(0)
+    with pytest.raises(BadInputError, match="gate class_minimum failed: found 0, limit 1; first of them: astro;"):
+        build(kind="cutouts", classes=["injection", "astro"], min_per_class=1)
+    assert candidates("dataset") == []
+
+
 def test_an_empty_selection_says_what_to_do(build):
     with pytest.raises(BadInputError, match="no product of runs that meet \"flow = 'nothing'\""):
         build(where="flow = 'nothing'")
