@@ -203,6 +203,18 @@ def test_a_class_without_a_single_sample_fails_the_build_if_it_was_asked_for(sea
     assert candidates("dataset") == []
 
 
+def test_samples_without_a_group_key_fail_the_build(scene, build, monkeypatch):
+    from tasks.dataset.kinds.denoise import DenoisePatches
+
+    monkeypatch.setattr(DenoisePatches, "groups", lambda self, source, positions, samples: [""] * len(positions))
+    scene(0)
+    with pytest.raises(
+        BadInputError, match=r"gate group_key_missing failed: found 8, limit 0; first of them: [0-9a-f]{32}"
+    ):
+        build()
+    assert candidates("dataset") == []
+
+
 def test_an_empty_selection_says_what_to_do(build):
     with pytest.raises(BadInputError, match="no product of runs that meet \"flow = 'nothing'\""):
         build(where="flow = 'nothing'")
