@@ -7,7 +7,7 @@ UV := UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip instal
 LOCKED := --constraint requirements.lock --verify-hashes
 HOME_FOR_RUN := $(CURDIR)/.nightloom
 
-.PHONY: run test check bench up lock clean faults gpu wheels
+.PHONY: run test check audit bench up lock clean faults gpu wheels
 
 run: .venv/.run
 	@$(BIN)/python -m deployments.sample $(HOME_FOR_RUN)/inbox
@@ -27,6 +27,14 @@ check: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	@$(MAKE) --silent audit
+
+# What is known against the pinned versions; a machine that cannot reach the list says so.
+audit: .venv/.test
+	@$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock > .venv/audit.log 2>&1 \
+	  && { grep -i "vulnerabilit" .venv/audit.log; \
+	    echo "$$(grep -c 'could not be audited' .venv/audit.log) packages are not in the list that answered"; } || { grep -q "Max retries\|NameResolution\|ConnectTimeout" .venv/audit.log \
+	  && echo "dependencies were not audited: the list of known vulnerabilities cannot be reached" || { cat .venv/audit.log; exit 1; }; }
 
 bench: .venv/.test
 	$(BIN)/python -m benchmarks $(ONLY) --runs $(or $(RUNS),1) $(if $(TAKE),--take $(TAKE))

@@ -115,11 +115,11 @@ def _add_pictures(app: FastAPI) -> None:
         return FileResponse(path, media_type=media_type, filename=path.name, content_disposition_type=disposition)
 
     @app.get("/datasets/{name}/{number}/contact.png", summary="Many samples of a dataset at once.")
-    def contact(name: str, number: int) -> Response:
+    def contact(name: str, number: versions.PathNumber) -> Response:
         return Response(versions.contact_sheet(name, number), media_type="image/png")
 
     @app.get("/datasets/{name}/{number}/{record}.png", summary="A sample of a dataset as a picture.")
-    def sample(name: str, number: int, record: int) -> Response:
+    def sample(name: str, number: versions.PathNumber, record: versions.Record) -> Response:
         return Response(versions.sample_picture(name, number, record), media_type="image/png")
 
 

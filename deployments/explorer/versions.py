@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from fastapi import HTTPException, Query
+from fastapi import HTTPException, Path, Query
 
 from deployments.explorer import pictures
 from deployments.explorer.answers import Page, Size, paging
@@ -28,6 +28,8 @@ EDGE, GAP = 96, 4
 Label = Annotated[str, Query(max_length=200, description="only samples with this label")]
 Split = Annotated[str, Query(max_length=32, description="only samples of this split")]
 Number = Annotated[int, Query(ge=1, le=1_000_000, description="number of a version")]
+PathNumber = Annotated[int, Path(ge=1, le=1_000_000, description="number of a version")]
+Record = Annotated[int, Path(ge=0, le=2**53, description="number of a sample")]
 
 
 def datasets() -> dict[str, Any]:
@@ -70,7 +72,7 @@ def difference(name: str, old: Number, new: Number) -> dict[str, Any]:
 
 
 def samples(
-    name: str, number: int, split: Split = "", label: Label = "", page: Page = 1, size: Size = 50
+    name: str, number: PathNumber, split: Split = "", label: Label = "", page: Page = 1, size: Size = 50
 ) -> dict[str, Any]:
     """The samples of one version, in the order of their records."""
     row = _version(name, number)
