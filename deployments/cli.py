@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,6 +72,25 @@ def plan(flow: FlowName, param: Assignments = None, params: ParamsFile = None, j
     from deployments import running
 
     tables.show_record(running.plan(flow, running.parameters(flow, param, params, force=False)), json_)
+
+
+@app.command()
+def backfill(
+    first: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="first day (UTC)", show_default=False)],
+    last: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="last day, included", show_default=False)],
+    param: Assignments = None,
+    submit: Annotated[bool, typer.Option("--submit", help="hand the runs to the server at PREFECT_API_URL")] = False,
+    json_: Json = False,
+) -> None:
+    """Make up for missed nights: a nightly run for each day, over the files that came into the inbox on that day."""
+    from deployments import running
+    from deployments.backfill import backfill as each
+
+    given = running.parameters("nightly", param, None, force=False).model_dump(exclude_unset=True)
+    rows = list(each(first.date(), last.date(), given, submit=submit))
+    tables.show_rows(rows, json_)
+    if not submit and any(row["status"] != "completed" for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from flows._catalogue import FlowEntry
@@ -13,12 +14,16 @@ SETTLED_SECONDS = 30.0
 
 
 class Inbox:
-    """The files of one folder, at all depths; remembers what it refused and why."""
+    """The files of one folder, at all depths; remembers what it refused and why.
 
-    def __init__(self, folder: Path) -> None:
+    ``since``, ``until``: only files last written on the one day (UTC) or later, and before the other.
+    """
+
+    def __init__(self, folder: Path, since: date | None = None, until: date | None = None) -> None:
         self.folder = confined(folder)
         if not folder.is_dir():
             raise BadInputError(f"the inbox {folder} is no folder; make it and put files there, or set NIGHTLOOM_INBOX")
+        self._since, self._until = since, until
         self.growing: list[str] = []
         self._unreadable: list[dict[str, str]] = []
         self._unknown: list[Path] = []
@@ -44,12 +49,20 @@ class Inbox:
     def _walk(self, folder: Path, entries: list[FlowEntry]) -> Iterator[tuple[Path, list[FlowEntry]]]:
         for path in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
             takers = [e for e in entries if _accepts(e, path)]
-            if takers:
-                yield path, takers
-            elif path.is_dir() and not path.is_symlink():
+            if not takers and path.is_dir() and not path.is_symlink():
                 yield from self._walk(path, entries)
-            else:
-                self._unknown.append(path)
+            elif self._in_time(path):
+                if takers:
+                    yield path, takers
+                else:
+                    self._unknown.append(path)
+
+    def _in_time(self, path: Path) -> bool:
+        """Whether the file was last written in the days asked for."""
+        if self._since is None and self._until is None:
+            return True
+        day = datetime.fromtimestamp(path.lstat().st_mtime, UTC).date()
+        return (self._since is None or day >= self._since) and (self._until is None or day < self._until)
 
     def _claims(self, entry: FlowEntry, path: Path) -> bool:
         """Whether the flow finds all files that belong to this one; they are then taken together."""

@@ -1,6 +1,7 @@
 """The night shift: everything new in the inbox is ingested and given to the flows that ask for its kind."""
 
 import logging
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class NightlyParams(Parameters):
     only: list[str] = Field(
         default_factory=list, description="run only these flows besides ingest; empty runs all that apply"
     )
+    since: date | None = Field(None, description="only files last written on this day (UTC) or later; empty: all")
+    until: date | None = Field(None, description="only files last written before this day (UTC); empty: all")
 
     @field_validator("only")
     @classmethod
@@ -53,7 +56,7 @@ def nightly(params: NightlyParams) -> RunSummary:
         night = Night()
         entries = [load(name) for name in flow_names() if name != "nightly"]
         chosen = [e for e in entries if not params.only or e.name in (*params.only, "ingest")]
-        inbox = Inbox(Path(params.inbox or settings().inbox))
+        inbox = Inbox(Path(params.inbox or settings().inbox), params.since, params.until)
         for path, takers in inbox.files(chosen):
             _process(path, takers, chosen, night)
         night.quarantined += inbox.refused

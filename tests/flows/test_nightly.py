@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -113,3 +114,21 @@ def test_without_a_server_nothing_is_waited_for(monkeypatch):
 
     with pytest.raises(httpx.ConnectError):
         _prefect_runs.patiently(start)
+
+
+def test_missed_nights_are_made_up_for_day_by_day(night):
+    for name, day in (("first", "2026-03-01"), ("second", "2026-03-02"), ("third", "2026-03-04")):
+        scene(night.inbox / f"{name}.npy", seed=len(name))
+        noon = datetime.fromisoformat(f"{day}T12:00+00:00").timestamp()
+        os.utime(night.inbox / f"{name}.npy", (noon, noon))
+    rows = json.loads(backfill(night, "2026-03-02", "2026-03-03").stdout.splitlines()[-1])
+    assert [row["day"] for row in rows] == ["2026-03-02", "2026-03-03"]
+    assert [row["runs"] for row in rows] == [1, 0] and {row["status"] for row in rows} == {"completed"}
+    assert "give the earlier day first" in backfill(night, "2026-03-02", "2026-03-01").stderr
+
+
+def backfill(night, *days):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("NIGHTLOOM_", "PREFECT_"))}
+    environment |= {"NIGHTLOOM_HOME": str(night.inbox.parent), "NIGHTLOOM_CLUSTER": "cpu"}
+    command = [NIGHTLOOM, "backfill", *days, "--json", "-p", "only=[ingest]"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
