@@ -126,11 +126,19 @@ def _bounds(described: dict[str, Any]) -> str:
     """The bounds of a number as in ``(1 to 8192)``; of an optional number those of its number."""
     for kind in [described, *described.get("anyOf", [])]:
         low = next(
-            (f"{word}{kind[key]:g}" for key, word in (("minimum", ""), ("exclusiveMinimum", "above ")) if key in kind),
+            (
+                f"{word}{kind[key]:.10g}"
+                for key, word in (("minimum", ""), ("exclusiveMinimum", "above "))
+                if key in kind
+            ),
             "",
         )
         high = next(
-            (f"{word}{kind[key]:g}" for key, word in (("maximum", ""), ("exclusiveMaximum", "below ")) if key in kind),
+            (
+                f"{word}{kind[key]:.10g}"
+                for key, word in (("maximum", ""), ("exclusiveMaximum", "below "))
+                if key in kind
+            ),
             "",
         )
         if low and high:
