@@ -10,8 +10,10 @@ import base64
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 HERE = Path(__file__).parent
@@ -19,13 +21,13 @@ DRIVER = "http://127.0.0.1:9517"
 BROWSER = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-prefers-reduced-motion"]
 
 
-def ask(address, body=None):
+def ask(address: str, body: dict | None = None) -> Any:
     """JSON from an address."""
     data = None if body is None else json.dumps(body).encode()
     return json.load(urlopen(Request(address, data, {"content-type": "application/json"})))
 
 
-def pages(server, explorer):
+def pages(server: str, explorer: str) -> Iterator[tuple[str, str, tuple[int, int], int]]:
     """Name, address, size and seconds to wait of each picture."""
     deployments = {d["name"]: d["id"] for d in ask(f"{server}/api/deployments/filter", {})}
     yield "form", f"{server}/deployments/deployment/{deployments['denoise']}/run", (1200, 1500), 6
@@ -37,7 +39,7 @@ def pages(server, explorer):
     yield "explorer-samples", f"{explorer}/datasets/denoise/1", (1280, 700), 3
 
 
-def main():
+def main() -> None:
     """Take all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", default="http://127.0.0.1:4200")
@@ -57,7 +59,7 @@ def main():
         driver.terminate()
 
 
-def save(picture, path):
+def save(picture: bytes, path: Path) -> None:
     """Write a picture with 256 colours: a third of the size."""
     from PIL import Image
 
