@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows._prefect_runs import ended
-from storage import lease
+from storage import journal, lease
 from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
@@ -22,21 +22,27 @@ class MaintenanceParams(Parameters):
     keep_products_days: float | None = Field(
         None, gt=0, description="age after which published products are deleted [days]; empty keeps all"
     )
+    keep_journal_days: float = Field(90.0, ge=1, description="age after which days of the journal are deleted [days]")
     dry_run: bool = Field(False, description="only say what would be done")
 
 
 @flow(name="maintenance")
 def maintenance(params: MaintenanceParams) -> RunSummary:
-    """Close runs whose process is gone, sweep what they left behind, delete products past their keeping time."""
+    """Close runs whose process is gone, sweep what they left behind, delete products and logs past their keeping time."""
     with recorded("maintenance", params, deduplicate=False) as run:
         closed = [] if params.dry_run else _closed()
         keep = timedelta(days=params.keep_staging_days)
         swept = stale(keep) if params.dry_run else sweep(keep)
         expired = expired_products(timedelta(days=params.keep_products_days)) if params.keep_products_days else []
-        for row in expired if not params.dry_run else []:
-            delete_product(row)
-        run.report(closed=closed, swept=swept, deleted=[row.uri for row in expired])
-        run.record(n_closed=len(closed), n_swept=len(swept), n_deleted=len(expired))
+        days = journal.older_than(timedelta(days=params.keep_journal_days))
+        if not params.dry_run:
+            for row in expired:
+                delete_product(row)
+            for day in days:
+                day.unlink(missing_ok=True)
+        deleted = [row.uri for row in expired] + [str(day) for day in days]
+        run.report(closed=closed, swept=swept, deleted=deleted)
+        run.record(n_closed=len(closed), n_swept=len(swept), n_deleted=len(deleted))
     return run.summary
 
 

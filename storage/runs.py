@@ -20,7 +20,7 @@ from secrets import token_hex
 
 from sqlalchemy import func, select
 
-from storage import lease, sources
+from storage import journal, lease, sources
 from storage.areas import Area
 from storage.cancel import cancelled_by_signal
 from storage.database import patiently, session
@@ -59,15 +59,22 @@ def recorded(flow: str, params: Parameters, *, deduplicate: bool = True, also: s
         yield run
         return
     token = _active.set(run)
+    journal.keep(active)
+    began = time.monotonic()
     try:
         with lease.kept_alive(key, run_id), cancelled_by_signal():
             patiently(run.open)
+            journal.notes.info("%s: run %s began", flow, run_id)
             try:
                 yield run
                 run.complete()
             except BaseException as error:
+                journal.notes.info(
+                    "%s: run %s ended after %.1f s: %s", flow, run_id, time.monotonic() - began, type(error).__name__
+                )
                 run.fail(error)
                 raise
+            journal.notes.info("%s: run %s was completed after %.1f s", flow, run_id, time.monotonic() - began)
     finally:
         _active.reset(token)
         with suppress(DatabaseError):  # the lease of a process that is gone is taken over
