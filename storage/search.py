@@ -126,13 +126,17 @@ def injected(shape: tuple[int, int, int, int], edge: int) -> Layout:
     return Layout("injected", {"cube": cube, "valid": replace(cube, dtype="bool", fill_value=False)})
 
 
-def flags(n_time: int, n_channel: int, coords: dict[str, Coordinate]) -> Layout:
-    """What was excised, and the noise and gain of everything else."""
-    dims, shape = ("time", "channel"), (n_time, n_channel)
+def flags(n_time: int, n_channel: int, stretch: int, coords: dict[str, Coordinate]) -> Layout:
+    """What was excised, and the noise and gain of everything else; written ``stretch`` samples at a time."""
+    dims, shape, cell = ("time", "channel"), (n_time, n_channel), (stretch, n_channel)
+    excised, weight = (
+        "whether the image was excised as interference",
+        "1 / noise^2 of a sample of the image; 0 where unused",
+    )
     arrays = {
-        "flags": variable(dims, shape, "bool", long_name="whether the image was excised as interference"),
-        "weight": variable(dims, shape, "float64", long_name="1 / noise^2 of a sample of the image; 0 where unused"),
-        "gain": variable(("time",), (n_time,), "float64", units="1", long_name="gain relative to its mean"),
+        "flags": variable(dims, shape, "bool", cell, long_name=excised),
+        "weight": variable(dims, shape, "float64", cell, long_name=weight),
+        "gain": variable(dims[:1], shape[:1], "float64", cell[:1], units="1", long_name="gain relative to its mean"),
     }
     return Layout("flags", arrays, coords, {"Conventions": "CF-1.11"})
 

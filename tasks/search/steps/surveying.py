@@ -10,7 +10,7 @@ from storage import search as layouts
 from storage.product import Product
 from tasks.array.namespace import to_device, to_host
 from tasks.array.tiling import Tile, tiles
-from tasks.search.calibration import calibration, mask_patterns, residual_images, stretches, survey
+from tasks.search.calibration import STRETCH, calibration, mask_patterns, residual_images, stretches, survey
 from tasks.search.noise import Sums, Weights
 from tasks.search.steps.observation import Observation
 from tasks.stage import run_stage
@@ -22,7 +22,7 @@ def create_arrays(create: Callable[..., Product], seen: Observation, tile: int) 
     seconds = np.arange(seen.shape[0]) * seen.dt
     coords["time"] = layouts.coordinate(("time",), seconds, "s", "time since the first sample")
     baseline = create("baseline", layouts.baseline(seen.shape, len(stretches(seen.shape[0])), tile))
-    return baseline, create("flags", layouts.flags(*seen.shape[:2], coords))
+    return baseline, create("flags", layouts.flags(*seen.shape[:2], STRETCH, coords))
 
 
 def calibrate(
