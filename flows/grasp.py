@@ -82,13 +82,17 @@ def grasp(params: GraspParams) -> RunSummary:
         from storage import grasp as layouts
         from storage.digest import digest_json
         from tasks.grasp import steps
+        from tasks.grasp.ahead import compiling
         from tasks.grasp.hand import load_hand
         from tasks.grasp.object import load_object
 
         hand, source = load_hand(params.hand), run.inputs["source"]
-        thing = (
-            steps.read_object(run.use("source")) if source.product_id else load_object(source.uri, scale=params.scale)
-        )
+        with compiling():
+            thing = (
+                steps.read_object(run.use("source"))
+                if source.product_id
+                else load_object(source.uri, scale=params.scale)
+            )
         stored = run.create("object", layouts.object_(thing))
         about = {"hand": hand.name, "object": thing.name, "seed": params.seed, "test": params.test}
         grasps = run.create(

@@ -29,10 +29,9 @@ def compiling() -> Iterator[None]:
     if done.exists():
         yield
         return
-    # The signatures do not depend on where a process stands or what it was called with.
-    command = [sys.executable, "-m", __name__]
     environment = os.environ | {"NUMBA_CACHE_DIR": cache_directory(), "PYTHONPATH": os.pathsep.join(sys.path)}
-    shares = [subprocess.Popen([*command, *names], env=environment) for names in SHARES]
+    todo = f"import sys; from {__name__} import compile_kernels; compile_kernels(sys.argv[1:])"
+    shares = [subprocess.Popen([sys.executable, "-c", todo, *names], env=environment) for names in SHARES]
     try:
         yield
     finally:
@@ -74,7 +73,3 @@ class _Compiler:
                 getattr(_cpu, name).compile(tuple(numba.typeof(argument) for argument in arguments))
 
         return compiled
-
-
-if __name__ == "__main__":
-    compile_kernels(sys.argv[1:])

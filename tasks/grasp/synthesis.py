@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks.array.namespace import to_host
 
+from .ahead import compiling
 from .hand import SPRING, Hand
 from .lanes import Lanes
 from .object import Object, field_of
@@ -80,8 +81,9 @@ def synthesize(hand: Hand, thing: Object, n: int = 256, seed: int = 0, *, start:
     """
     if not 0 <= start < n:
         raise ValueError(f"n must be positive and larger than start, got n={n} and start={start}")
-    seeds = seed_poses(hand, thing, n, attempts=ATTEMPTS, seed=seed)[start:]
-    field, shares = field_of([thing]), range(0, n - start, LANES)
+    with compiling():
+        seeds = seed_poses(hand, thing, n, attempts=ATTEMPTS, seed=seed)[start:]
+        field, shares = field_of([thing]), range(0, n - start, LANES)
 
     def run(first: int) -> Grasps:
         part = seeds[first : first + LANES]
