@@ -73,10 +73,9 @@ def _denoise(row: ProductRow) -> Offer:
     clean = Product(row.uri)
     attrs = clean.group_attrs
     raw = attrs.get("inputs", {}).get("source", {})
-    if not exists(raw.get("uri", "")):
-        raise BadInputError(
-            f"{row.uri} was denoised from {raw.get('uri')}, which has vanished; leave it out with `where`"
-        )
+    if not raw.get("uri") or not exists(raw["uri"]):
+        source = raw.get("uri") or "a cube that it does not name"
+        raise BadInputError(f"{row.uri} was denoised from {source}, which cannot be found; leave it out with `where`")
     noisy = Product(raw["uri"])
     arrays = {"noisy": noisy, "clean": clean}
     arrays |= {name: clean[name] for name in ("valid", "sigma") if name in clean}
