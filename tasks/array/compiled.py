@@ -13,7 +13,8 @@ import numba
 TASKS = Path(__file__).parents[1]
 
 
-def _sources_digest() -> str:
+def sources_digest() -> str:
+    """Digest of every compiled source and of Numba's version."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for source in sorted(TASKS.rglob("_*.py")):
         if source.name != "__init__.py":
@@ -24,7 +25,7 @@ def _sources_digest() -> str:
 def cache_directory() -> str:
     """Where this process keeps machine code: ``NUMBA_CACHE_DIR``, or a folder of the home named after the sources."""
     home = Path(os.environ.get("NIGHTLOOM_HOME", ".nightloom")).absolute()
-    return os.environ.get("NUMBA_CACHE_DIR") or str(home / "numba" / _sources_digest())
+    return os.environ.get("NUMBA_CACHE_DIR") or str(home / "numba" / sources_digest())
 
 
 numba.config.CACHE_DIR = cache_directory()  # pyright: ignore[reportPrivateImportUsage] - Numba exports it at run time

@@ -8,35 +8,39 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tasks.array.compiled import cache_directory
+from tasks.array.compiled import cache_directory, sources_digest
 
 SHARES = (("force_lanes", "squeeze_lanes"), ("collide_lanes", "move_lanes", "touch_lanes"))
 """Kernels of a process; together they take about equally long."""
 DONE = "grasp-kernels"
-"""Name of the file that says that the kernels are in the cache."""
+"""Begin of the name of the file that says that the kernels of these sources are in the cache."""
 
 
 @contextmanager
 def compiling() -> Iterator[None]:
     """Compile what the cache lacks while the block does something else; at its end everything is there."""
-    done = Path(cache_directory()) / DONE
+    done = Path(cache_directory()) / f"{DONE}-{sources_digest()}"
     if done.exists():
         yield
         return
     environment = os.environ | {"NUMBA_CACHE_DIR": cache_directory(), "PYTHONPATH": os.pathsep.join(sys.path)}
     todo = f"import sys; from {__name__} import compile_kernels; compile_kernels(sys.argv[1:])"
-    shares = [subprocess.Popen([sys.executable, "-c", todo, *names], env=environment) for names in SHARES]
-    try:
-        yield
-    finally:
-        ended = [share.wait() for share in shares]
-    if not any(ended):  # otherwise the kernels are compiled when they are first called
+    with ExitStack() as stack:
+        commands = ([sys.executable, "-c", todo, *names] for names in SHARES)
+        shares = [stack.enter_context(subprocess.Popen(command, env=environment)) for command in commands]
+        try:
+            yield
+        except BaseException:
+            for share in shares:  # what went wrong is said at once
+                share.terminate()
+            raise
+    if not any(share.returncode for share in shares):  # otherwise the kernels are compiled when they are first called
         done.parent.mkdir(parents=True, exist_ok=True)
         done.touch()
 
