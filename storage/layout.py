@@ -75,7 +75,7 @@ def variable(
 
 
 def _codec(kind: np.dtype) -> Codec:
-    """The low bits of measured floats are noise, which zstd cannot shorten either; counts it makes a tenth smaller."""
+    """The low bits of measured floats are noise, which zstd cannot shorten either; counts it makes a few per cent smaller."""
     return "zstd" if kind.kind in "iu" else "lz4"
 
 
