@@ -72,15 +72,18 @@ class Watch(threading.Thread):
     def __init__(self, store: Path):
         super().__init__(daemon=True)
         self.store, self.ended = store, threading.Event()
-        self.scratch, self.worker = 0, 0
+        self.scratch, self.worker, self.driver = 0, 0, 0
 
     def run(self) -> None:
+        """Look until it has ended."""
         import psutil
 
         while not self.ended.wait(1.0):
             files = (os.path.join(d, f) for d, _, names in os.walk(self.store) for f in names)
             self.scratch = max(self.scratch, sum(os.path.getsize(f) for f in files if os.path.exists(f)))
-            for child in psutil.Process().children(recursive=True):
+            me = psutil.Process()
+            self.driver = max(self.driver, me.memory_info().rss)
+            for child in me.children(recursive=True):
                 try:
                     self.worker = max(self.worker, child.memory_info().rss)
                 except psutil.NoSuchProcess:
@@ -128,10 +131,11 @@ def measure(folder: Path, minutes: float) -> None:
         print(f"  {name:16s} {s['seconds']:8.1f} s, {s['busy_seconds']:8.1f} s of workers")
     print(f"a whole night at this rate: {seconds * NIGHT_SECONDS / (60 * minutes) / 3600:.2f} h")
     print(f"largest worker {watch.worker / 1e9:.2f} GB (foretold {foretold['memory_per_worker_bytes'] / 1e9:.2f})")
-    print(f"driver {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+    print(f"driver {watch.driver / 1e9:.2f} GB")
     print(f"most scratch {watch.scratch / 1e9:.3f} GB")
     figure("streamed search, CPU / foretold time", quiet / foretold["expected_seconds"], bar=2, better="less")
     figure("streamed search, x real time", 60 * minutes / seconds, bar=1)
+    figure("streamed search, driver", watch.driver / 1e9, "GB", bar=1, better="less")
     figure("streamed search, largest worker", watch.worker / 1e9, "GB", bar=2, better="less")
 
 
