@@ -13,6 +13,7 @@ from storage import dataset_files as names
 from storage import dataset_layout as layouts
 from storage.database import session
 from storage.dataset import GateResult, drawn_so_far
+from storage.dataset_samples import Duplicate, duplicate_rows
 from storage.dataset_sources import Offer, offers, refuse_damaged
 from storage.dataset_state import State, state_of
 from storage.errors import BadInputError
@@ -70,7 +71,9 @@ class Build:
         chosen = steps.choose(found, self._earlier(), self.state.splits, self._rules())
         if not chosen.rows:
             self._hand_back(f"no new sample fits: {_reasons(chosen)}")
-            self.run.add_rows(*source_rows(self.params.dataset_name, self.state.next_number, new, found, chosen))
+            name, number = self.params.dataset_name, self.state.next_number
+            self.run.add_rows(*source_rows(name, number, new, found, chosen))
+            self.run.add_new_rows(Duplicate, duplicate_rows(name, number, chosen.duplicates))
             return
         contents = self._contents(new, found, chosen)
         before = self._gates_before(contents, chosen)

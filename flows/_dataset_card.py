@@ -10,6 +10,7 @@ from storage import dataset_files as names
 from storage.database import now
 from storage.dataset import Dataset, DatasetVersion, GroupSplit, SourceRef
 from storage.dataset_card import croissant, datasheet
+from storage.dataset_samples import Duplicate, Sample, duplicate_rows, sample_rows, written_up_to
 from storage.dataset_sources import Offer
 from storage.dataset_state import State
 from storage.identity import code
@@ -185,10 +186,21 @@ def _record(run: RecordedRun, made: Made, facts: dict[str, Any], sources: list[S
     dataset = made.state.dataset or Dataset(
         name=name, kind=made.params.kind, shard=made.writing.shard, created=now(), **recipe
     )
-    run.add_rows(dataset, version, *sources, *_group_rows(made))
+    run.add_rows(dataset, version, *sources, *_group_rows(made), *_removed(made))
+    run.add_new_rows(Sample, sample_rows(name, index[index["version"] > written_up_to(name)]))
+    run.add_new_rows(Duplicate, duplicate_rows(name, made.number, made.chosen.duplicates))
     run.record(n_samples=len(index), n_added=facts["added"], n_groups=version.groups, n_removed=facts["dead"])
     run.record(**{f"n_{split}": n for split, n in sorted(splits.items())})
     run.report(dataset=facts["id"], version_id=facts["version_id"], left_out=facts["left_out"], skipped=made.skipped)
+
+
+def _removed(made: Made) -> list[Sample]:
+    """The rows of the samples that this version left out."""
+    if made.state.parent is None:
+        return []
+    index = made.state.parent.index
+    gone = index[index["id"].isin(made.chosen.removed)]
+    return [Sample(**row) for row in sample_rows(made.params.dataset_name, gone, made.number)]
 
 
 def _group_rows(made: Made) -> list[GroupSplit]:

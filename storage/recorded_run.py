@@ -42,6 +42,7 @@ class RecordedRun:
     _started: float = field(default_factory=time.monotonic)
     _rows: list[ProductRow] = field(default_factory=list)
     _domain_rows: list[Any] = field(default_factory=list)
+    _new_rows: list[tuple[type[Any], list[dict[str, Any]]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.summary = RunSummary(run=self.id, flow=self.flow, status=RUNNING)
@@ -77,6 +78,11 @@ class RecordedRun:
     def add_rows(self, *rows: Any) -> None:
         """Rows of a workload's own tables, stored in the transaction that publishes the run."""
         self._domain_rows += rows
+
+    def add_new_rows(self, table: type[Any], rows: list[dict[str, Any]]) -> None:
+        """The same for many rows that cannot be there yet: they are inserted at once, none is looked for."""
+        if rows:
+            self._new_rows.append((table, rows))
 
     def publish(self, product: Product, *, name: str | None = None) -> str:
         """Validate ``product`` and queue it for publication when the run ends; return its id."""
@@ -181,6 +187,8 @@ class RecordedRun:
                 s.execute(insert(Lineage), links)
             for row in self._domain_rows:
                 s.merge(row)
+            for table, rows in self._new_rows:
+                s.execute(insert(table), rows)
             for metric in _metric_rows(self.id, self.summary.metrics):
                 s.add(metric)
             self._update(s.get_one(Run, self.id))

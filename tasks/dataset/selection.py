@@ -61,7 +61,10 @@ class Rules:
 
 @dataclass
 class Selection:
-    """What was selected: candidate rows in their order, their splits and weights; and why the others were not."""
+    """What was selected: candidate rows in their order, their splits and weights; and why the others were not.
+
+    ``duplicates`` names each sample that was left out for another: (its id, that of the one it is like, their distance).
+    """
 
     rows: list[int]
     splits: list[str]
@@ -70,6 +73,7 @@ class Selection:
     removed: set[str]
     left_out: Counter[str]
     pairs: list[tuple[str, str]]
+    duplicates: list[tuple[str, str, float]]
 
 
 def select(candidates: Pool, usable: np.ndarray, earlier: Pool, stored: Mapping[str, str], rules: Rules) -> Selection:
@@ -79,14 +83,16 @@ def select(candidates: Pool, usable: np.ndarray, earlier: Pool, stored: Mapping[
     left_out["not usable"] = len(candidates) - len(rows)
     fresh = first_of_each([candidates.content[i] for i in rows], earlier.content)
     links = _same_content(candidates, rows, earlier)
+    duplicates = _copies(candidates, rows, fresh, earlier)
     rows = _keep(rows, fresh, "exact duplicate", left_out)
     pool = candidates.at(rows)
     within, across = _alike(pool, earlier, rules)
     links |= {(pool.groups[a], pool.groups[b]) for a, b, _ in within} | {
         (pool.groups[a], earlier.groups[b]) for a, b, _ in across
     }
-    unlike = _one_of_each(len(pool), within, across, rules.radius)
-    rows = _keep(rows, unlike, "near-duplicate", left_out)
+    repeats = _repeats(pool, earlier, within, across, rules.radius)
+    duplicates += [(pool.ids[i], like, d) for i, (like, d) in sorted(repeats.items())]
+    rows = _keep(rows, np.array([i not in repeats for i in range(len(pool))], bool), "near-duplicate", left_out)
     strata = dict(zip(candidates.groups, candidates.strata, strict=True))
     new_groups = assign_splits(_strata_of(candidates, rows, strata), sorted(links), stored, rules.plan)
     split_of_group = {**stored, **new_groups}
@@ -108,6 +114,7 @@ def select(candidates: Pool, usable: np.ndarray, earlier: Pool, stored: Mapping[
         removed=bridging & set(earlier.ids),
         left_out=+left_out,
         pairs=pairs,
+        duplicates=duplicates,
     )
 
 
@@ -121,6 +128,15 @@ def _same_content(candidates: Pool, rows: list[int], earlier: Pool) -> set[tuple
     home = dict(zip(earlier.content, earlier.groups, strict=True))
     found = {(candidates.groups[i], home.setdefault(candidates.content[i], candidates.groups[i])) for i in rows}
     return {(a, b) for a, b in found if a != b}
+
+
+def _copies(candidates: Pool, rows: list[int], fresh: np.ndarray, earlier: Pool) -> list[tuple[str, str, float]]:
+    """Samples that are not ``fresh``, each with the one that it repeats byte for byte."""
+    first = dict(zip(earlier.content, earlier.ids, strict=True))
+    for i in rows:
+        first.setdefault(candidates.content[i], candidates.ids[i])
+    left = (i for i, kept in zip(rows, fresh, strict=True) if not kept)
+    return [(candidates.ids[i], first[candidates.content[i]], 0.0) for i in left]
 
 
 Near = list[tuple[int, int, float]]
@@ -153,14 +169,16 @@ def _by_group(pool: Pool) -> dict[str, np.ndarray]:
     return {group: np.array(rows) for group, rows in found.items()}
 
 
-def _one_of_each(n: int, within: Near, across: Near, radius: float) -> np.ndarray:
-    """Whether each sample is kept: it is like no earlier one, and like none that was kept before it."""
-    kept = np.ones(n, bool)
-    kept[[a for a, _, d in across if d <= radius]] = False
+def _repeats(pool: Pool, earlier: Pool, within: Near, across: Near, radius: float) -> dict[int, tuple[str, float]]:
+    """Samples like an earlier one, or like one that was kept before them; of each the id of that one and the distance."""
+    found: dict[int, tuple[str, float]] = {}
+    for a, b, d in across:
+        if d <= radius:
+            found.setdefault(a, (earlier.ids[b], d))
     for a, b, d in within:  # in ascending order: the fate of a is settled
-        if d <= radius and kept[a]:
-            kept[b] = False
-    return kept
+        if d <= radius and a not in found:
+            found.setdefault(b, (pool.ids[a], d))
+    return found
 
 
 def _strata_of(candidates: Pool, rows: list[int], strata: Mapping[str, str]) -> dict[str, str]:
