@@ -74,9 +74,9 @@ class DatasetParams(Parameters):
     @cached_property
     def selected(self) -> list[Any]:
         from storage.dataset import candidates
-        from storage.dataset_sources import WANTED
+        from storage.dataset_sources import ORIGINS
 
-        return candidates(WANTED[self.kind], self.where)
+        return candidates(ORIGINS[self.kind].product, self.where)
 
     def inputs(self) -> dict[str, list[str]]:
         """The products that the query finds now."""
@@ -85,15 +85,13 @@ class DatasetParams(Parameters):
 
 def closing(products: list[ProductSummary]) -> list[DatasetParams]:
     """At the end of a night: a version of every dataset for which something new was made."""
-    from storage.dataset_sources import WANTED, hands_of
+    from storage.dataset_sources import ORIGINS
 
-    made = {p.kind for p in products}
-    hands = sorted(hands_of([p.uri for p in products if p.kind == "grasps"]))
-    wanted = [{"kind": kind} for kind in ("denoise", "cutouts") if WANTED[kind] in made]
-    return [
-        DatasetParams.model_validate(given)
-        for given in [*wanted, *({"kind": "grasps", "hand": hand} for hand in hands)]
-    ]
+    asked = []
+    for kind, origin in ORIGINS.items():
+        uris = [p.uri for p in products if p.kind == origin.product]
+        asked += [{"kind": kind, **options} for options in origin.series(uris)] if uris else []
+    return [DatasetParams.model_validate(given) for given in asked]
 
 
 def plan(params: DatasetParams) -> dict[str, Any]:

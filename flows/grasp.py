@@ -95,6 +95,7 @@ def grasp(params: GraspParams) -> RunSummary:
             )
         stored = run.create("object", layouts.object_(thing))
         about = {"hand": hand.name, "object": thing.name, "seed": params.seed, "test": params.test}
+        about["joint_limits"] = hand.tables.joints.stops.tolist()
         grasps = run.create(
             "grasps", layouts.grasps(params.n, hand.joint_names, hand.contact_bodies, params.batch, **about)
         )

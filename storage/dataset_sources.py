@@ -14,9 +14,6 @@ from storage.publish import verify as damaged_shards
 from storage.stores import exists, join, open_group, read_bytes
 from storage.tables import ProductRow
 
-WANTED = {"denoise": "clean_cube", "cutouts": "cutouts", "grasps": "grasps"}
-"""The kind of product that each kind of dataset is made of."""
-
 
 @dataclass(frozen=True)
 class Offer:
@@ -41,7 +38,7 @@ def offers(kind: str, rows: Sequence[ProductRow], hand: str = "") -> list[Offer]
     """
     for row in rows:
         _refuse_changed(row)
-    made = (_OFFERS[kind](row) for row in rows)
+    made = map(ORIGINS[kind].offer, rows)
     return [offer for offer in made if hand in ("", offer.attrs.get("hand"))]
 
 
@@ -101,13 +98,14 @@ def _grasps(row: ProductRow) -> Offer:
     arrays = whole_group(row.uri)
     attrs = next(iter(arrays.values())).group_attrs
     thing = str(attrs.get("object", row.digest))
-    about = {"simulated": True, "hand": attrs.get("hand"), "joints": attrs.get("joints", [])}
+    about = {"simulated": True, "joints": attrs.get("joints", [])}
+    about |= {name: attrs.get(name) for name in ("hand", "joint_limits")}
     return Offer(row.id, row.uri, row.digest, f"object:{thing}", str(attrs.get("hand")), arrays, about)
 
 
-def hands_of(uris: Sequence[str]) -> set[str]:
-    """Names of the hands whose grasps are stored at ``uris``."""
-    return {str(Product(uri).group_attrs.get("hand")) for uri in uris}
+def _hands(uris: Sequence[str]) -> list[dict[str, Any]]:
+    """A dataset for each hand."""
+    return [{"hand": hand} for hand in sorted({str(Product(uri).group_attrs.get("hand")) for uri in uris})]
 
 
 def _cutouts(row: ProductRow) -> Offer:
@@ -121,8 +119,15 @@ def _cutouts(row: ProductRow) -> Offer:
         row.digest,
         "simulated" if simulated else "observed",
         arrays,
-        {"rows": rows, "simulated": simulated},
+        {"rows": rows, "simulated": simulated, "completeness": _completeness(row.run_id)},
     )
+
+
+def _completeness(run_id: str) -> str | None:
+    """Address of the recovery curve that the run published, if it injected pulses."""
+    curve = select(ProductRow.uri).where(ProductRow.run_id == run_id, ProductRow.kind == "completeness")
+    with session() as s:
+        return s.scalar(curve.where(ProductRow.deleted.is_(None)))
 
 
 def _candidate_rows(row: ProductRow) -> dict[int, dict[str, Any]]:
@@ -150,4 +155,18 @@ def whole_group(uri: str) -> dict[str, Product]:
     return {name: Product(uri, name) for name, _ in open_group(uri).arrays()}
 
 
-_OFFERS: dict[str, Callable[[ProductRow], Offer]] = {"denoise": _denoise, "cutouts": _cutouts, "grasps": _grasps}
+@dataclass(frozen=True)
+class Origin:
+    """What a kind of dataset is made of: products of which kind, what each offers, which datasets a night's ones ask for."""
+
+    product: str
+    offer: Callable[[ProductRow], Offer]
+    series: Callable[[Sequence[str]], list[dict[str, Any]]] = lambda uris: [{}]
+
+
+ORIGINS = {
+    "denoise": Origin("clean_cube", _denoise),
+    "cutouts": Origin("cutouts", _cutouts),
+    "grasps": Origin("grasps", _grasps, _hands),
+}
+"""By the kind of dataset; `tasks.dataset.kinds.KINDS` says how samples of each are cut."""

@@ -1,13 +1,12 @@
 """Published products to build datasets from, made without the flows that usually make them."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 
 from storage.layout import Coordinate, Layout, variable
 from storage.parameters import Parameters
 from storage.runs import recorded
+from tests.dataset.building import without_server
 
 
 class Given(Parameters):
@@ -71,14 +70,7 @@ def scene(home):
 @pytest.fixture
 def build(home, monkeypatch):
     """The flow's body in this process: no server, no cluster."""
-    import flows.dataset
-    from tasks.dataset import steps
-
-    monkeypatch.setattr(flows.dataset, "cluster", nullcontext)
-    for name in ("survey", "choose", "link_shards", "write_shards", "read_back"):
-        monkeypatch.setattr(steps, name, getattr(steps, name).fn)
-    small = {"kind": "denoise", "patch": 8, "radius": 0.02, "link_radius": 0.1, "min_per_class": 0}
-    return lambda **given: flows.dataset.dataset.fn(flows.dataset.DatasetParams(**(small | given)))
+    return without_server(monkeypatch.setattr)
 
 
 @pytest.fixture
@@ -86,7 +78,7 @@ def search(home):
     """Publish cutouts of a search with their candidates, one of them injected; return their address."""
     from storage.search import Candidate, Injection, cutouts
 
-    def make(seed, n=6, n_channel=24, known=None):
+    def make(seed, n=6, n_channel=24, known=None, curve=True):
         rng = np.random.default_rng(seed)
         image = rng.standard_normal((n, 16, 16)).astype("f4")
         image[:, 8, 8] += 20
@@ -101,6 +93,11 @@ def search(home):
             for name, values in arrays.items():
                 product[name].write(tuple(slice(0, k) for k in values.shape), values)
             run.publish(product)
+            if curve:
+                fraction = {"ideal_snr_fraction": variable(("bin",), (3,), "float64")}
+                found = run.create("completeness", Layout("completeness", fraction, {}, {}))
+                found["ideal_snr_fraction"].write((slice(0, 3),), np.ones(3))
+                run.publish(found)
             for i in range(n):
                 facts = {
                     "snr": 10.0 + i,
@@ -138,7 +135,7 @@ def grasp(home):
     """Publish grasps of one object; return their address."""
     from storage.grasp import grasps
 
-    def make(seed, thing, n=20, hand="allegro", dof=4):
+    def make(seed, thing, n=20, hand="allegro", dof=4, **attrs):
         rng = np.random.default_rng(seed)
         joints = tuple(f"j{i}" for i in range(dof))
         arrays = {
@@ -154,7 +151,7 @@ def grasp(home):
         arrays["penetration"][5] = 0.01
         arrays["qpos"][7] = arrays["qpos"][6] + 1e-4
         with recorded("grasp", Given(seed=seed)) as run:
-            product = run.create("grasps", grasps(n, joints, 4, n, hand=hand, object=thing))
+            product = run.create("grasps", grasps(n, joints, 4, n, hand=hand, object=thing, **attrs))
             for name, values in ({k: np.zeros(product[k].shape, product[k].dtype) for k in QUIET} | arrays).items():
                 product[name].write(tuple(slice(0, k) for k in values.shape), values)
             run.publish(product)

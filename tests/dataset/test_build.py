@@ -329,6 +329,21 @@ def test_the_order_of_tiles_changes_nothing(scene, build, monkeypatch):
     assert splits[0] == splits[1]
 
 
+def test_the_number_of_workers_changes_nothing(scene, build, tmp_path):
+    from distributed import Client, LocalCluster
+
+    for i in range(5):
+        scene(i, shape=(32, 32, 6))
+    build(name="alone")
+    for n in (1, 3):
+        local = {"dashboard_address": None, "local_directory": str(tmp_path), "threads_per_worker": 1}
+        with LocalCluster(n_workers=n, **local) as cluster, Client(cluster):
+            build(name=f"by{n}")
+    sums = [read_manifest(version(name).folder) for name in ("alone", "by1", "by3")]
+    data = [{k: v for k, v in m["files"].items() if k.startswith("data.zarr")} for m in sums]
+    assert data[0] == data[1] == data[2]
+
+
 def test_two_builds_of_one_dataset_wait_for_each_other(scene, build):
     from storage.dataset_state import only_builder
 

@@ -1,17 +1,22 @@
 """The other kinds of datasets: cutouts with their truth, grasps with their failures."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from flows.dataset import closing
+from flows.dataset import DatasetParams, closing
 from storage.dataset import version
 from storage.dataset_files import read_index
+from storage.dataset_sources import ORIGINS
 from storage.errors import BadInputError
 from storage.labels import decide
 from storage.product import Product
 from storage.reader import ShardReader
 from storage.summary import ProductSummary
+from tasks.dataset.kinds import KINDS
 from tasks.dataset.kinds.cutouts import rebinned
+from tasks.dataset.kinds.grasps import joint_excess
 
 
 def test_cutouts_carry_label_and_truth(search, build):
@@ -87,6 +92,28 @@ def test_a_dataset_holds_one_hand(grasp, build):
         build(kind="grasps", hand="leap")
 
 
+def test_joints_beyond_their_limits_fail_the_build(grasp, build):
+    grasp(0, "box", joint_limits=[[-1e3, 1e3]] * 4)
+    build(kind="grasps")
+    grasp(1, "cone", joint_limits=[[-0.5, 0.5]] + [[-1e3, 1e3]] * 3)
+    with pytest.raises(BadInputError, match="gate joint_excess failed"):
+        build(kind="grasps")
+
+
+def test_the_squeeze_may_ask_for_more_than_the_joints_can_do():
+    qpos = np.zeros((2, 3, 9))
+    qpos[0, 2, 7], qpos[1, 1, 8] = 5, -0.75
+    np.testing.assert_allclose(joint_excess(qpos, [[-0.5, 0.5]] * 2), [0, 0.25])
+
+
+def test_injected_pulses_without_a_recovery_curve_fail_the_build(search, build):
+    search(0)
+    build(kind="cutouts")
+    search(1, curve=False)
+    with pytest.raises(BadInputError, match="gate without_curve failed: found 1, limit 0"):
+        build(kind="cutouts")
+
+
 def test_the_night_ends_with_a_dataset_for_everything_new(grasp, search):
     made = [
         ("grasps", grasp(0, "box")),
@@ -96,3 +123,7 @@ def test_the_night_ends_with_a_dataset_for_everything_new(grasp, search):
     ]
     asked = closing([ProductSummary(id="", name="", kind=kind, uri=uri) for kind, uri in made])
     assert [p.dataset_name for p in asked] == ["cutouts", "grasps-allegro", "grasps-shadow"]
+
+
+def test_every_kind_can_be_asked_for_cut_and_supplied():
+    assert set(get_args(DatasetParams.model_fields["kind"].annotation)) == set(KINDS) == set(ORIGINS)

@@ -28,6 +28,7 @@ class Cutouts:
     facts: tuple[str, ...] = (
         "snr", "dm", "width_s", "time_s", "mjd", "ra_deg", "dec_deg", "y", "x", "edge",
         "injected_number", "injected_dm", "injected_width_s", "injected_snr", "injected_y", "injected_x", "simulated",
+        "without_curve",
     )  # fmt: skip
     place: tuple[str, ...] = ("candidate",)
     classes: tuple[str, ...] = ("unvetted", "astro", "injection", "rejected")
@@ -37,6 +38,11 @@ class Cutouts:
     gaps: tuple[str, ...] = (
         "Candidates that nobody has looked at are labelled unvetted: interference and noise are among them.",
     )
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Gates: no injected pulse without the curve that says how many of its like are found."""
+        return {"without_curve": 0}
 
     def schema(self, source: Source) -> dict[str, Field]:
         """Image, spectrum in 16 channels, S/N over DM and time, class number."""
@@ -77,6 +83,8 @@ class Cutouts:
         }
         facts = {name: np.array([_number(row.get(name)) for row in rows]) for name in self.facts}
         facts["simulated"] = np.array([bool(row.get("simulated")) for row in rows], float)
+        curve = bool(source.attrs.get("completeness"))
+        facts["without_curve"] = np.array([label == "injection" and not curve for label in labels], float)
         facts["edge"] = np.isnan(image).any(axis=(1, 2)).astype(float)
         seen = np.asarray(np.isfinite(image).any(axis=(1, 2)))
         return Samples(arrays, facts, labels, seen)

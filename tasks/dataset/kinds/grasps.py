@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from tasks.dataset.samples import Constant, Field, Samples, Source
 
 GRASP = 1
 """The stage that embeddings look at: pre-grasp, grasp, squeeze."""
+
+ROUNDING = 1e-4
+"""Poses are stored in single precision, limits are not [rad]."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class GraspSamples:
     apart: bool = True
     facts: tuple[str, ...] = (
         "penetration", "self_penetration", "leftover", "gap", "demerit", "contact_number", "contact_distance", "q1",
+        "joint_excess",
     )  # fmt: skip
     place: tuple[str, ...] = ("grasp",)
     group_meaning: str = "the object, at all its scales"
@@ -35,7 +40,7 @@ class GraspSamples:
     @property
     def limits(self) -> dict[str, float]:
         """Gates: what no grasp may exceed."""
-        return {"penetration": self.max_penetration}
+        return {"penetration": self.max_penetration, "joint_excess": ROUNDING}
 
     def schema(self, source: Source) -> dict[str, Field]:
         """Poses, contacts, metrics, success."""
@@ -75,9 +80,11 @@ class GraspSamples:
             return array.read((slice(low, high), *(slice(0, n) for n in array.shape[1:])))[rows - low]
 
         success, judged = read("success").astype(bool), read("judged").astype(bool)
-        facts = {name: read(name).astype(float) for name in self.facts}
+        qpos = read("qpos").astype(np.float32)
+        facts = {name: read(name).astype(float) for name in self.facts if name != "joint_excess"}
+        facts["joint_excess"] = joint_excess(qpos, source.attrs.get("joint_limits"))
         arrays = {
-            "qpos": read("qpos").astype(np.float32),
+            "qpos": qpos,
             "contact_point": read("contact").astype(np.float32),
             "contact_normal": read("normal").astype(np.float32),
             "contact_force": read("force").astype(np.float32),
@@ -102,3 +109,15 @@ class GraspSamples:
     def groups(self, source: Source, positions: np.ndarray, samples: Samples) -> list[str]:
         """The object."""
         return [source.group] * len(positions)
+
+
+def joint_excess(qpos: np.ndarray, limits: Any) -> np.ndarray:
+    """How far the joints of ``qpos`` (grasp, stage, 7 + joint) pass their ``limits`` (joint, 2) at most [rad].
+
+    The squeeze, the last stage, is what the motors are told and may lie beyond; where no limits are known nothing does.
+    """
+    if limits is None:
+        return np.zeros(len(qpos))
+    low, high = np.asarray(limits, float).T
+    joints = qpos[:, :-1, 7:].astype(float)
+    return np.maximum(np.maximum(low - joints, joints - high), 0).max(axis=(1, 2))
