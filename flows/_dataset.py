@@ -21,7 +21,7 @@ from storage.runs import RecordedRun
 from storage.sources import product_row
 from storage.summary import ProductSummary
 from tasks.dataset import steps
-from tasks.dataset.contents import Contents, Fresh, Previous, first, grown
+from tasks.dataset.contents import Contents, Fresh, Previous, Survey, first, grown, new_rows
 from tasks.dataset.gates import Gate, at_most, enough_per_class, no_leak, none_of, unique_ids
 from tasks.dataset.kinds import kind_of
 from tasks.dataset.samples import Kind
@@ -30,8 +30,6 @@ from tasks.dataset.splits import SplitPlan
 from tasks.dataset.versions import recipe_hash
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from flows.dataset import DatasetParams
 
 log = logging.getLogger("nightloom")
@@ -133,7 +131,7 @@ class Build:
     def _stored_form(self) -> tuple[Any, ...] | None:
         return None if self.state.parent is None else _frozen(self.state.parent.manifest["form"])
 
-    def _survey(self, new: list[Offer]) -> steps.Survey:
+    def _survey(self, new: list[Offer]) -> Survey:
         most = max(len(self.kind.positions(o)) for o in new)
         one = self.kind.load(new[0], self.kind.positions(new[0])[:1])
         layout = layouts.survey(len(new), most, self.kind.embed(one).shape[1], len(self.kind.facts))
@@ -165,40 +163,16 @@ class Build:
             seed=p.seed,
         )
 
-    def _contents(self, new: list[Offer], found: steps.Survey, chosen: Selection) -> Contents:
+    def _contents(self, new: list[Offer], found: Survey, chosen: Selection) -> Contents:
         rows = np.array(chosen.rows)
         embedding = found.pool.embedding[rows].astype(np.float32)
-        fresh = Fresh(self._new_rows(new, found, chosen), embedding, found.source[rows], found.place[rows])
+        table = new_rows(found, chosen, new, self.kind.place, self.state.next_number)
+        fresh = Fresh(table, embedding, found.source[rows], found.place[rows])
         parent, made = self.state.parent, self.state.dataset
         if parent is None or made is None:
             return first(fresh)
         previous = Previous(parent.index, parent.embedding.read(), parent.manifest["tombstones"], parent.row.records)
         return grown(previous, fresh, chosen.removed, self.state.next_number, made.shard)
-
-    def _new_rows(self, new: list[Offer], found: steps.Survey, chosen: Selection) -> "pd.DataFrame":
-        import pandas as pd
-
-        rows = np.array(chosen.rows)
-        pool, source = found.pool.at(rows), [new[i] for i in found.source[rows].tolist()]
-        place = {name: found.place[rows, i] for i, name in enumerate(self.kind.place)}
-        facts = {name: values[rows] for name, values in found.facts.items()}
-        simulated = facts.pop("simulated", np.array([bool(s.attrs.get("simulated")) for s in source]))
-        columns = {
-            "id": pool.ids,
-            "record": np.zeros(len(rows), np.int64),
-            "split": chosen.splits,
-            "label": pool.labels,
-            "group": pool.groups,
-            "stratum": pool.strata,
-            "weight": chosen.weights,
-            "simulated": simulated.astype(bool),
-            "content": pool.content,
-            "version": np.full(len(rows), self.state.next_number),
-            "source": [s.id for s in source],
-            "source_digest": [s.digest for s in source],
-            "source_uri": [s.uri for s in source],
-        }
-        return pd.DataFrame({**columns, **place, **facts})
 
     def _layout(self, new: list[Offer], contents: Contents) -> steps.Writing:
         """Make the staged arrays; link what does not change."""

@@ -18,7 +18,7 @@ from storage.reader import ShardReader
 from storage.runs import RecordedRun
 from tasks.dataset import steps
 from tasks.dataset.contact import contact_sheet
-from tasks.dataset.contents import Contents
+from tasks.dataset.contents import Contents, Survey
 from tasks.dataset.gates import Gate
 from tasks.dataset.samples import Kind
 from tasks.dataset.selection import Selection
@@ -43,7 +43,7 @@ class Made:
     state: State
     kind: Kind
     new: list[Offer]
-    found: steps.Survey
+    found: Survey
     chosen: Selection
     contents: Contents
     writing: steps.Writing
@@ -77,7 +77,7 @@ def publish(run: RecordedRun, made: Made) -> None:
     _record(run, made, facts, sources, sum(map(len, files.values())))
 
 
-def source_rows(dataset: str, number: int, new: list[Offer], found: steps.Survey, chosen: Selection) -> list[SourceRef]:
+def source_rows(dataset: str, number: int, new: list[Offer], found: Survey, chosen: Selection) -> list[SourceRef]:
     """One row per new source: how much it offered, how much was taken."""
     offered = Counter(found.source.tolist())
     taken = Counter(found.source[np.array(chosen.rows, int)].tolist())

@@ -7,11 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tasks.dataset.samples import Source
+from tasks.dataset.selection import Pool, Selection
+
 PARENT = -1
 """Origin of a record that is taken over from the parent version."""
 
 COMPACT = 0.1
 """Share of removed records above which a version is written afresh without them."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of all candidates: the pool, whether they are fit, their facts, source numbers and places."""
+
+    pool: Pool
+    usable: np.ndarray
+    facts: dict[str, np.ndarray]
+    source: np.ndarray
+    place: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,33 @@ class Contents:
         used = np.zeros(len(self.origin), bool)
         used[self.index.loc[self.index["split"] == "train", "record"].to_numpy()] = True
         return used
+
+
+def new_rows(
+    found: Survey, chosen: Selection, sources: Sequence[Source], place: Sequence[str], version: int
+) -> pd.DataFrame:
+    """Rows of the index for the samples that were ``chosen``; ``place`` names the axes of a place in a source."""
+    rows = np.array(chosen.rows)
+    pool, source = found.pool.at(rows), [sources[i] for i in found.source[rows].tolist()]
+    facts = {name: values[rows] for name, values in found.facts.items()}
+    simulated = facts.pop("simulated", np.array([bool(s.attrs.get("simulated")) for s in source]))
+    columns = {
+        "id": pool.ids,
+        "record": np.zeros(len(rows), np.int64),
+        "split": chosen.splits,
+        "label": pool.labels,
+        "group": pool.groups,
+        "stratum": pool.strata,
+        "weight": chosen.weights,
+        "simulated": simulated.astype(bool),
+        "content": pool.content,
+        "version": np.full(len(rows), version),
+        "source": [s.id for s in source],
+        "source_digest": [s.digest for s in source],
+        "source_uri": [s.uri for s in source],
+    }
+    places = {name: found.place[rows, i] for i, name in enumerate(place)}
+    return pd.DataFrame({**columns, **places, **facts})
 
 
 def first(fresh: Fresh) -> Contents:

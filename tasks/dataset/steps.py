@@ -17,6 +17,7 @@ from storage.stores import join, read_bytes
 from tasks.array.namespace import to_device, to_host
 from tasks.array.tiling import Tile, tiles
 from tasks.dataset.content import content_hashes
+from tasks.dataset.contents import Survey
 from tasks.dataset.moments import Moments, merge, moments
 from tasks.dataset.samples import Field, Kind, Samples, Source
 from tasks.dataset.selection import Pool, Rules, Selection, select
@@ -28,17 +29,6 @@ LONGEST = 200
 
 BATCH = 256
 """Candidates read at once."""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What is known of all candidates: the pool, whether they are fit, their facts, source numbers and places."""
-
-    pool: Pool
-    usable: np.ndarray
-    facts: dict[str, np.ndarray]
-    source: np.ndarray
-    place: np.ndarray
 
 
 @task
