@@ -16,14 +16,14 @@ THREADS = 64
 
 
 def _load_bodies(*names: str) -> list[ModuleType]:
-    """Load the package `body` once more under another name, with `_target.compiled` meaning a CUDA device function."""
+    """Load the package `body` once more under another name, with its decorators meaning a CUDA device function."""
     package = f"{__package__}._cuda_body"
     home = importlib.import_module(".body", __package__)
     spec = ModuleSpec(package, loader=None, is_package=True)
     spec.submodule_search_locations = list(home.__path__)
     sys.modules[package] = module_from_spec(spec)
     target = ModuleType(f"{package}._target")
-    target.compiled = cuda.jit(device=True)
+    target.compiled = target.inlined = cuda.jit(device=True)
     sys.modules[target.__name__] = target
     return [importlib.import_module(f"{package}.{name}") for name in names]
 

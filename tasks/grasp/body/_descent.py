@@ -6,7 +6,7 @@ import numpy as np
 
 from ._chain import motion_row, sweep, turn
 from ._energy import couple_term
-from ._target import compiled
+from ._target import compiled, inlined
 from ._wrench import TARGETS
 
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -66,7 +66,7 @@ def walk(lane, limits, longest, poses, steps):
         poses[lane, 7 + j] = min(max(poses[lane, 7 + j] + scale * steps[lane, 6 + j], limits[j, 0]), limits[j, 1])
 
 
-@compiled
+@inlined
 def move(lane, links, parents, limits, partners, damping, longest, base_free, X, W, H, grad, steps, poses):
     """One damped step of one lane from the wrenches and curvature of `_energy.collide`."""
     for p in range(grad.shape[1]):
@@ -77,7 +77,7 @@ def move(lane, links, parents, limits, partners, damping, longest, base_free, X,
     walk(lane, limits, longest, poses, steps)
 
 
-@compiled
+@inlined
 def squeeze(lane, links, parents, contact_links, tips, stops, torque, strength, X, K, Z, steps, where, row, out):
     """Joint targets whose spring torques press with the mean force of all targets, within the torque limit.
 

@@ -14,7 +14,7 @@ import numpy as np
 from ._chain import motion_row, place_solids, push, to_world
 from ._field import distance
 from ._solids import separation
-from ._target import compiled
+from ._target import compiled, inlined
 from ._wrench import TARGETS, factor, leftover, settle
 
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
@@ -50,7 +50,7 @@ def touch(lane, tips, contact_links, grid, dims, frames, scene, smooth, X, K, ar
         arms[lane, i, 2] = (z - d * nz - frames[scene, 7]) / length
 
 
-@compiled
+@inlined
 def balance(lane, groups, least, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest):
     """Solve the lower level for the contacts of `touch`; mean length of what it leaves, relative to the targets."""
     factor(lane, K, arms, groups, inverse, G)
@@ -291,7 +291,7 @@ def couple_term(lane, partners, weight, poses, grad, H):
     return energy
 
 
-@compiled
+@inlined
 def press(
     lane, groups, least, tips, length, stage, rounds, K, arms, inverse, G, Z, U, B, floors, rest, J, g, M, report
 ):
@@ -316,7 +316,7 @@ def press(
     report[lane, 2] = worst
 
 
-@compiled
+@inlined
 def collide(
     lane,
     links,
