@@ -11,8 +11,6 @@ from storage.parameters import Parameters
 from storage.runs import recorded
 from storage.summary import RunSummary
 
-MESHES = (".obj", ".stl", ".ply", ".glb")
-
 
 class GraspParams(Parameters):
     """Which object, which hand, how many grasps, how they are judged."""
@@ -35,24 +33,20 @@ class GraspParams(Parameters):
 
     def inputs(self) -> dict[str, list[str]]:
         """The object, and the hand's files where they are a person's own."""
-        own = [self.hand, str(Path(self.hand).with_suffix(".yaml"))] if self.hand.endswith(".xml") else []
-        return {"source": [self.source]} | ({"hand": own} if own else {})
+        if not self.hand.endswith(".xml"):
+            return {"source": [self.source]}
+        from tasks.grasp.files import model_files
+
+        model = Path(self.hand)
+        parts = [str(p) for p in model_files(model) if p != model]
+        return {"source": [self.source], "hand": [self.hand, str(model.with_suffix(".yaml")), *parts]}
 
 
 def accepts(path: Path) -> bool:
     """Whether ``path`` is a mesh, or NPZ with convex pieces."""
-    if not path.is_file():
-        return False
-    if path.suffix.lower() == ".npz":
-        from zipfile import is_zipfile
+    from tasks.grasp.files import is_object
 
-        import numpy as np
-
-        if not is_zipfile(path):
-            return False
-        with np.load(path) as z:
-            return "n_pieces" in z
-    return path.suffix.lower() in MESHES
+    return is_object(path)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -101,7 +95,7 @@ def grasp(params: GraspParams) -> RunSummary:
         )
         with cluster():
             steps.keep_object(thing, stored)
-            steps.grow_all(stored, grasps, params.hand, params.seed)
+            steps.grow_all(stored, grasps, params.hand, params.seed, params.test)
             steps.judge_all(
                 stored, grasps, params.hand, steps.evenly(params.n, params.judge), params.test, params.torques
             )

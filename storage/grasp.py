@@ -119,6 +119,7 @@ def grasps(n: int, joints: tuple[str, ...], n_contact: int, batch: int, **attrs:
         "q1": per_grasp(
             "float32", "radius of the largest ball of wrenches the grasp resists, arms over the object's size"
         ),
+        "qp": per_grasp("float32", "what bounded contact forces leave of a wrench of 0.1, mean over six directions"),
     }
     group = {"joints": list(joints), "stages": list(STAGES), "Conventions": "CF-1.11", **attrs}
     return Layout("grasps", arrays, {}, group)
@@ -163,6 +164,7 @@ def _table(source: Any) -> Any:
         "contact_number",
         "contact_distance",
         "q1",
+        "qp",
     ):
         columns[name] = source[name].read()
     return pd.DataFrame(columns)

@@ -53,7 +53,7 @@ def compile_kernels(names: list[str]) -> None:
     from tasks.grasp.lanes import Lanes
     from tasks.grasp.stages import CHECK
 
-    nowhere = Field(np.zeros(8, np.float32), np.zeros((1, 4), np.int64), np.zeros((1, 9), np.float32))
+    nowhere = Field(np.zeros(8, np.float32), np.zeros((1, 4), np.int64), np.zeros((1, 10), np.float32))
     lanes = Lanes(load_hand("allegro"), nowhere, np.zeros(1, np.int64))
     lanes.kernels = _Compiler(names)  # type: ignore[assignment]
     active = np.arange(1)

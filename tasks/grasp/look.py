@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .files import PIECES
 from .hand import SPRING, load_hand
 from .object import load_object, open_edges, read_triangles
 
@@ -48,7 +49,7 @@ def describe_hand(path: Path) -> dict[str, Any]:
 
 
 def _mesh_facts(path: Path) -> dict[str, Any]:
-    if path.suffix.lower() == ".npz":
+    if path.suffix.lower() == PIECES:
         with np.load(path) as z:
             return {"given_pieces": int(z["n_pieces"])}
     mesh = read_triangles(path)

@@ -9,11 +9,11 @@ import numpy as np
 
 from ._tables import Field
 from .field import distance_grid
+from .files import MESHES, PIECES
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
 
-MESHES = (".obj", ".stl", ".ply", ".glb")
 LARGEST = 0.6
 """Longest side a hand-sized object may have [m]: beyond it nothing is within reach of one hand."""
 
@@ -38,6 +38,11 @@ class Object:
     def extents(self) -> np.ndarray:
         """Size along each axis [m]."""
         return np.ptp(np.concatenate([v for v, _ in self.pieces]), axis=0)
+
+    @property
+    def foot(self) -> float:
+        """Its lowest point along z, where a table under it would be [m]."""
+        return float(min(v[:, 2].min() for v, _ in self.pieces))
 
     @cached_property
     def centre(self) -> np.ndarray:
@@ -66,12 +71,12 @@ def load_object(path: str | Path, *, scale: float = 1.0) -> Object:
     suffix = path.suffix.lower()
     if not scale > 0:
         raise ValueError(f"scale must be positive, got {scale}; it is metres per unit of {path.name}")
-    if suffix == ".npz":
+    if suffix == PIECES:
         found = _read_pieces(path, scale)
     elif suffix in MESHES:
         found = _read_mesh(path, scale)
     else:
-        raise ValueError(f"{path.name} is not a mesh; expected one of {', '.join((*MESHES, '.npz'))}")
+        raise ValueError(f"{path.name} is not a mesh; expected one of {', '.join((*MESHES, PIECES))}")
     longest = float(found.extents.max())
     if longest > LARGEST:
         hint = (
@@ -87,15 +92,20 @@ def load_object(path: str | Path, *, scale: float = 1.0) -> Object:
     return found
 
 
-def field_of(objects: list[Object]) -> Field:
-    """The kernels' view of several objects."""
+NO_TABLE = -1e3
+"""Height of a table that no hand can reach [m]."""
+
+
+def field_of(objects: list[Object], *, table: bool = False) -> Field:
+    """The kernels' view of several objects, each on a ``table`` or floating."""
     grids, dims, frames, first = [], [], [], 0
     for thing in objects:
         values, origin, spacing = thing.sdf
         grids.append(values.ravel())
         dims.append([*values.shape, first])
         first += values.size
-        frames.append([*origin, 1 / spacing, spacing, *thing.centre, np.linalg.norm(thing.extents) / 2])
+        height = thing.foot if table else NO_TABLE
+        frames.append([*origin, 1 / spacing, spacing, *thing.centre, np.linalg.norm(thing.extents) / 2, height])
     return Field(np.concatenate(grids), np.array(dims, np.int64), np.array(frames, np.float32))
 
 

@@ -10,10 +10,15 @@ from scipy.stats import qmc
 from .hand import Hand
 from .object import Object
 
+STEEPEST = -0.1
+"""Faces whose outward normal points down by more than this are out of reach on a table."""
 
-def seed_poses(hand: Hand, thing: Object, n: int, *, attempts: int, seed: int) -> np.ndarray:
+
+def seed_poses(hand: Hand, thing: Object, n: int, *, attempts: int, seed: int, table: bool = False) -> np.ndarray:
     """Seeds (lane, attempt, 7 + dof) float32; lane i is the same whatever ``n``."""
     corners, normals, areas = _hull(thing)
+    if table:
+        areas = np.where(normals[:, 2] < STEEPEST, 0, areas)
     out = np.empty((n, attempts, 7 + hand.dof), np.float32)
     for a in range(attempts):
         u = _sobol(n, 10 + hand.dof, seed, a)

@@ -17,7 +17,7 @@ from .hand import Hand, load_hand
 from .lanes import Lanes
 from .object import Object, field_of
 from .picture import contact_sheet
-from .quality import diversity, smallest_wrench
+from .quality import diversity, smallest_wrench, unanswered_wrench
 from .seeds import seed_poses
 from .synthesis import ATTEMPTS, Grasps, grow
 from .validation import FRICTION, validate, wilson_interval
@@ -51,18 +51,18 @@ def read_object(product: Product) -> Object:
 
 
 @task
-def grow_all(thing: Product, grasps: Product, hand: str, seed: int) -> StageReport:
-    """Fill ``grasps``, batch by batch."""
+def grow_all(thing: Product, grasps: Product, hand: str, seed: int, test: str) -> StageReport:
+    """Fill ``grasps``, batch by batch; for the test "lift" the object stands on a table."""
     plan = tiles(grasps.shape[:1], grasps.grid[:1])
-    return run_stage(grow_batch, plan, thing, grasps, hand, seed)
+    return run_stage(grow_batch, plan, thing, grasps, hand, seed, test == "lift")
 
 
-def grow_batch(tile: Tile, thing: Product, grasps: Product, hand: str, seed: int) -> dict[str, float]:
+def grow_batch(tile: Tile, thing: Product, grasps: Product, hand: str, seed: int, table: bool) -> dict[str, float]:
     """Grow one batch; the same grasps whatever the batch."""
     (rows,) = tile.core
     target, mesh = load_hand(hand), read_object(thing)
-    seeds = seed_poses(target, mesh, rows.stop, attempts=ATTEMPTS, seed=seed)[rows.start :]
-    field = Field(*map(to_device, field_of([mesh])))
+    seeds = seed_poses(target, mesh, rows.stop, attempts=ATTEMPTS, seed=seed, table=table)[rows.start :]
+    field = Field(*map(to_device, field_of([mesh], table=table)))
     grown = grow(Lanes(target, field, np.zeros(len(seeds), np.int64)), seeds)
     for name in (f.name for f in fields(Grasps)):
         if name not in ("penetration", "self_penetration"):  # the simulator's word stands there
@@ -95,19 +95,18 @@ def judge_batch(
             empty[name][here] = getattr(verdicts, name)
     for name, values in empty.items():
         grasps[name].write((rows,), values)
-    grasps["q1"].write((rows,), _resistance(grasps, rows, mesh))
+    for name, values in _resistance(grasps, rows, mesh).items():
+        grasps[name].write((rows,), values)
     return len(here)
 
 
-def _resistance(grasps: Product, rows: slice, mesh: Object) -> np.ndarray:
-    """Q1 of every grasp of a batch."""
+def _resistance(grasps: Product, rows: slice, mesh: Object) -> dict[str, np.ndarray]:
+    """Q1 and the QP metric of every grasp of a batch."""
     points, normals = (grasps[k].read((rows, slice(None), slice(None))) for k in ("contact", "normal"))
-    length = float(np.linalg.norm(mesh.extents)) / 2
-    q1 = [
-        smallest_wrench(p, m, mu=FRICTION[0], centre=mesh.centre, length=length)
-        for p, m in zip(points, normals, strict=True)
-    ]
-    return np.array(q1, np.float32)
+    length, pairs = float(np.linalg.norm(mesh.extents)) / 2, list(zip(points, normals, strict=True))
+    q1 = [smallest_wrench(p, m, mu=FRICTION[0], centre=mesh.centre, length=length) for p, m in pairs]
+    qp = [unanswered_wrench(p, m, centre=mesh.centre) for p, m in pairs]
+    return {"q1": np.array(q1, np.float32), "qp": np.array(qp, np.float32)}
 
 
 def evenly(n: int, wanted: int) -> np.ndarray:

@@ -56,7 +56,9 @@ class Grasps:
         return Grasps(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Grasps)))
 
 
-def synthesize(hand: Hand, thing: Object, n: int = 256, seed: int = 0, *, start: int = 0) -> Grasps:
+def synthesize(
+    hand: Hand, thing: Object, n: int = 256, seed: int = 0, *, start: int = 0, table: bool = False
+) -> Grasps:
     """Synthesise grasps of one object.
 
     Parameters
@@ -68,6 +70,8 @@ def synthesize(hand: Hand, thing: Object, n: int = 256, seed: int = 0, *, start:
         Same seed, same bytes.
     start : int
         Leave out the first ``start`` grasps of the set.
+    table : bool
+        The object stands on a table, at its lowest point along z: the hand comes from above and keeps clear of it.
 
     Returns
     -------
@@ -82,8 +86,8 @@ def synthesize(hand: Hand, thing: Object, n: int = 256, seed: int = 0, *, start:
     if not 0 <= start < n:
         raise ValueError(f"n must be positive and larger than start, got n={n} and start={start}")
     with compiling():
-        seeds = seed_poses(hand, thing, n, attempts=ATTEMPTS, seed=seed)[start:]
-        field, shares = field_of([thing]), range(0, n - start, LANES)
+        seeds = seed_poses(hand, thing, n, attempts=ATTEMPTS, seed=seed, table=table)[start:]
+        field, shares = field_of([thing], table=table), range(0, n - start, LANES)
 
     def run(first: int) -> Grasps:
         part = seeds[first : first + LANES]

@@ -143,11 +143,10 @@ class Bench:
         )
         _add_object(spec, thing)
         if table:
-            low = min(v[:, 2].min() for v, _ in thing.pieces)
             spec.worldbody.add_geom(
                 name="nightloom_table",
                 type=mujoco.mjtGeom.mjGEOM_PLANE,
-                pos=[0, 0, low],
+                pos=[0, 0, thing.foot],
                 size=[1, 1, 0.1],
                 friction=FRICTION,
                 condim=4,

@@ -160,4 +160,4 @@ def grasp(home):
     return make
 
 
-QUIET = ("leftover", "gap", "demerit", "tries", "self_penetration", "contact_number", "contact_distance", "q1")
+QUIET = ("leftover", "gap", "demerit", "tries", "self_penetration", "contact_number", "contact_distance", "q1", "qp")

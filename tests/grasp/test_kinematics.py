@@ -17,9 +17,9 @@ from tests.grasp.shapes import ball
 HANDS = ("allegro", "leap", "shadow")
 
 
-def lanes_of(name, n=6, seed=1):
+def lanes_of(name, n=6, seed=1, table=False):
     hand, thing = load_hand(name), ball(0.035)
-    lanes = Lanes(hand, field_of([thing]), np.zeros(n, np.int64))
+    lanes = Lanes(hand, field_of([thing], table=table), np.zeros(n, np.int64))
     active = np.arange(n)
     lanes.begin(active, seed_poses(hand, thing, n, attempts=1, seed=seed)[:, 0])
     return hand, lanes, active
@@ -41,9 +41,9 @@ def test_links_stand_where_mujoco_puts_them(name):
         assert np.allclose(frames[-1][1], lanes.X[lane, -1, 9:], atol=2e-6)
 
 
-@pytest.mark.parametrize("name", HANDS)
-def test_the_backward_sweep_is_the_gradient(name):
-    _, lanes, active = lanes_of(name)
+@pytest.mark.parametrize(("name", "table"), [*((name, False) for name in HANDS), ("allegro", True)])
+def test_the_backward_sweep_is_the_gradient(name, table):
+    _, lanes, active = lanes_of(name, table=table)
     # A small smoothing radius: smoothed normals are not quite the slope of the interpolated distance.
     stage = Stage(1, 0, 30, 100, 100, 0.0, 0.004, 0.001, own_margin=0.004)
     # Trilinear interpolation has kinks between its cells, and energies are float32: percents, not digits.

@@ -5,7 +5,8 @@ from shutil import copy
 import pytest
 
 from deployments.doctors import examine_file
-from flows.grasp import accepts, describe
+from flows.grasp import GraspParams, accepts, describe
+from storage.sources import resolve
 from tasks.grasp import load_hand
 from tests.grasp.test_bad_input import CUBE, obj
 
@@ -87,3 +88,19 @@ def test_a_hand_without_sites_or_actuators_gets_a_sentence(hand):
     hand.with_suffix(".yaml").unlink()
     load_hand.cache_clear()
     assert "has no contact sites" in findings(hand)[1]["grasp"]
+
+
+def test_what_a_model_includes_is_an_input_of_the_run(hand, tmp_path, home):
+    (tmp_path / "meshes").mkdir()
+    mesh, part = tmp_path / "meshes/tip.stl", tmp_path / "part.xml"
+    mesh.write_bytes(b"solid")
+    asset = '<asset><mesh name="tip" file="tip.stl"/></asset>'
+    part.write_text(f'<mujocoinclude><compiler meshdir="meshes"/>{asset}</mujocoinclude>')
+    hand.write_text(hand.read_text().replace("</mujoco>", '<include file="part.xml"/></mujoco>'))
+    params = GraspParams(source=str(obj(tmp_path, CUBE)), hand=str(hand))
+    before = resolve("hand", params.inputs()["hand"]).digest
+    for changed in (part, mesh):
+        changed.write_bytes(changed.read_bytes() + b" ")
+        after = resolve("hand", params.inputs()["hand"]).digest
+        assert after != before
+        before = after

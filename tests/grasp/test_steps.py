@@ -14,7 +14,7 @@ from storage.runs import recorded
 from tasks.grasp import load_hand, load_object, steps, synthesize
 from tests.grasp.shapes import box
 
-VERDICTS = ("judged", "success", "penetration", "self_penetration", "contact_number", "contact_distance", "q1")
+VERDICTS = ("judged", "success", "penetration", "self_penetration", "contact_number", "contact_distance", "q1", "qp")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def stages(run, params):
     )
     grasps = run.create("grasps", made)
     steps.keep_object.fn(thing, stored)
-    grown = steps.grow_all.fn(stored, grasps, params.hand, params.seed)
+    grown = steps.grow_all.fn(stored, grasps, params.hand, params.seed, params.test)
     chosen = steps.evenly(params.n, params.judge)
     judged = steps.judge_all.fn(stored, grasps, params.hand, chosen, params.test, params.torques)
     return stored, grasps, grown, judged
@@ -74,7 +74,7 @@ def test_a_killed_run_resumed_leaves_the_bytes_of_an_unbroken_one(params, monkey
         for name in ("qpos", "contact", "normal", "force", "leftover", "gap", "demerit", "tries"):
             assert grasps[name].read().tobytes() == getattr(unbroken, name).tobytes(), name
         for tile in steps.tiles(grasps.shape[:1], grasps.grid[:1]):  # repeated steps change nothing
-            steps.grow_batch(tile, stored, grasps, params.hand, params.seed)
+            steps.grow_batch(tile, stored, grasps, params.hand, params.seed, params.test == "lift")
             flags = steps.evenly(params.n, params.judge)
             steps.judge_batch(tile, stored, grasps, params.hand, flags, params.test, params.torques)
         assert resumed and chunks(grasps.uri) == resumed

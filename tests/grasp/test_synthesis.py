@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tasks.grasp import load_hand, synthesize, validate
 from tasks.grasp.field import distance_grid
-from tasks.grasp.quality import diversity, smallest_wrench
-from tasks.grasp.validation import wilson_interval
+from tasks.grasp.quality import diversity, smallest_wrench, unanswered_wrench
+from tasks.grasp.validation import Bench, wilson_interval
 from tests.grasp.shapes import ball, box
 
 
@@ -69,6 +70,22 @@ def test_a_ball_resists_more_the_wider_it_is_held():
     assert smallest_wrench(points[:2], points[:2], mu=0.6, centre=np.zeros(3), length=1.0) < wide
 
 
+def test_contacts_on_all_sides_answer_every_wrench():
+    n = np.concatenate([np.eye(3), -np.eye(3)])
+    turned = Rotation.random(rng=1).as_matrix()
+    for axes in (np.eye(3), turned):  # pyramids are not cones: a turned one answers a little more or less
+        short, long = (unanswered_wrench(r * n @ axes, n @ axes, centre=np.zeros(3)) for r in (0.05, 0.5))
+        assert short < 0.02  # arms of 5 cm and half the friction cannot give all of 0.1 N m
+        assert long < 1e-4
+
+
+def test_contacts_on_one_side_answer_little():
+    n = np.array([[0, 0, 1.0], [0, 0, 1.0]])
+    points = np.array([[0.02, 0, 0.05], [-0.02, 0, 0.05]])
+    assert unanswered_wrench(points, n, centre=np.zeros(3)) > 0.5  # they must push, and nothing pushes back
+    assert unanswered_wrench(np.zeros((0, 3)), np.zeros((0, 3)), centre=np.zeros(3)) == 2
+
+
 def test_alike_grasps_have_no_diversity(made):
     assert diversity(np.repeat(made[2].qpos[:1, 1], 5, 0)) < 1e-6
     assert diversity(made[2].qpos[:, 1]) > 0.3
@@ -78,6 +95,17 @@ def test_wilson_intervals():
     assert wilson_interval(0, 0) == (0.0, 1.0)
     low, high = wilson_interval(29, 30)
     assert low == pytest.approx(0.833, abs=2e-3) and high == pytest.approx(0.994, abs=2e-3)
+
+
+def test_on_a_table_the_hand_keeps_above_it_and_lifts(made):
+    hand, thing, _ = made
+    grasps = synthesize(hand, thing, n=24, seed=2, table=True)
+    bench = Bench(Bench.build(hand, thing, table=True), hand)
+    for pose in grasps.qpos[:, :2].reshape(-1, 23)[np.repeat(grasps.converged, 2)]:
+        bench.reset(pose)
+        sunk = [-c.dist for c in bench.data.contact if 0 in bench.model.geom_bodyid[[c.geom1, c.geom2]]]
+        assert max(sunk, default=0) < 1e-3
+    assert validate(hand, grasps, thing, test="lift").success.mean() > 0.9
 
 
 def test_a_lift_is_judged(made):

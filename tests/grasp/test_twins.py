@@ -25,7 +25,7 @@ def test_a_step_is_the_same_on_both_twins():
     hand, thing = load_hand("allegro"), box((0.05, 0.05, 0.08))
     seeds = seed_poses(hand, thing, 2, attempts=1, seed=3)[:, 0]
     active, stage = np.arange(2), DESCENT[-1]
-    ours, theirs = (Lanes(hand, field_of([thing]), np.zeros(2, np.int64)) for _ in range(2))
+    ours, theirs = (Lanes(hand, field_of([thing], table=True), np.zeros(2, np.int64)) for _ in range(2))
     for lanes, kernels in ((ours, _cpu), (theirs, _gpu)):
         lanes.kernels = kernels
         lanes.begin(active, seeds)

@@ -31,7 +31,7 @@ class GraspSamples:
     apart: bool = True
     facts: tuple[str, ...] = (
         "penetration", "self_penetration", "leftover", "gap", "demerit", "contact_number", "contact_distance", "q1",
-        "joint_excess",
+        "qp", "joint_excess",
     )  # fmt: skip
     place: tuple[str, ...] = ("grasp",)
     group_meaning: str = "the object, at all its scales"

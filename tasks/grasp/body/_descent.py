@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from ._chain import motion_row, sweep, turn
-from ._energy import couple_term
 from ._target import compiled, inlined
+from ._terms import couple_term
 from ._wrench import TARGETS
 
 ZERO, ONE = np.float32(0), np.float32(1)

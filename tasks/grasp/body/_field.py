@@ -14,7 +14,7 @@ def distance(grid, dims, frames, scene, x, y, z):
     """Signed distance [m] and its unit gradient at one point of the object frame.
 
     ``grid`` holds all objects' values end to end; ``dims[scene]`` is (nx, ny, nz, first value) and
-    ``frames[scene]`` (origin x, y, z, 1/spacing, spacing, ...). Outside the grid the nearest object point is
+    ``frames[scene]`` (origin x, y, z, 1/spacing, spacing, centre x, y, z, length, height of the table). Outside the grid the nearest object point is
     carried on from the grid's face, so that far hands still know where to go.
     """
     nx, ny, nz, first = dims[scene, 0], dims[scene, 1], dims[scene, 2], dims[scene, 3]
