@@ -13,8 +13,10 @@ import pytest
 
 from benchmarks import gpu
 from benchmarks._figures import Figure
+from benchmarks._frozen_hand import arrays_of, frozen_hand
 from benchmarks._gpu_cases import CASES
 from tasks.array.namespace import _cupy
+from tasks.grasp import load_hand
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 HEAVY = "prefect dask distributed zarr xarray sqlalchemy pandas mujoco sklearn storage flows deployments"
@@ -39,6 +41,13 @@ def test_a_case_is_a_kernel_with_a_cost(case):
     assert np.abs(np.asarray(found[0])).max() > 0
     assert case.operations(case.full) > case.operations(case.small) > 0
     assert case.least_bytes(case.full) < 4e9
+
+
+def test_the_frozen_hand_is_the_hand():
+    """`python -m benchmarks._frozen_hand` freezes it again."""
+    frozen, known = arrays_of(frozen_hand()), arrays_of(load_hand("allegro"))
+    for name, values in known.items():
+        np.testing.assert_array_equal(frozen[name], values, err_msg=name)
 
 
 def test_a_bare_machine_can_run_them():

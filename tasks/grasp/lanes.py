@@ -1,19 +1,23 @@
 """Lanes: the state of many grasps in progress, on the device their arrays live on, and the kernels that move it."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tasks.array.namespace import namespace, native
 
 from ._tables import Body, Field, Force
 from .body._wrench import TARGETS
-from .hand import Hand
 from .stages import STRENGTH, Stage
+
+if TYPE_CHECKING:
+    from .hand import Hand
 
 
 class Lanes:
     """The state of some lanes and the four kernels that move it."""
 
-    def __init__(self, hand: Hand, field: Field, scenes: np.ndarray) -> None:
+    def __init__(self, hand: "Hand", field: Field, scenes: np.ndarray) -> None:
         xp = namespace(field.grid)
         t, n = hand.tables, len(scenes)
         links, contacts, size = len(t.chain.links), len(t.tips.groups), 6 + hand.dof
