@@ -201,6 +201,7 @@ def test_pinned_gather_equals_gather(tmp_path):
     np.testing.assert_array_equal(out, values()[[4, -1, 4]])
 
 
+@pytest.mark.gpu_cluster
 def test_a_batch_on_the_gpu(tmp_path):
     pytest.importorskip("cupy", reason="needs CuPy and a GPU")
     reader = write(tmp_path / "d.zarr")
