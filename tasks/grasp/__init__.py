@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .hand import load_hand
     from .object import load_object
-    from .synthesis import synthesize
+    from .synthesis import synthesize, synthesize_all
     from .validation import validate
 
-__all__ = ["load_hand", "load_object", "synthesize", "validate"]
+__all__ = ["load_hand", "load_object", "synthesize", "synthesize_all", "validate"]
 
-_HOMES = {"load_hand": "hand", "load_object": "object", "synthesize": "synthesis", "validate": "validation"}
+_HOMES = {"load_hand": "hand", "load_object": "object", "validate": "validation"}
+_HOMES |= dict.fromkeys(("synthesize", "synthesize_all"), "synthesis")
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,6 @@ from tasks.stage import StageReport, run_stage
 
 from ._tables import Field
 from .hand import Hand, load_hand
-from .lanes import Lanes
 from .object import Object, field_of
 from .picture import contact_sheet
 from .quality import diversity, smallest_wrench, unanswered_wrench
@@ -63,7 +62,7 @@ def grow_batch(tile: Tile, thing: Product, grasps: Product, hand: str, seed: int
     target, mesh = load_hand(hand), read_object(thing)
     seeds = seed_poses(target, mesh, rows.stop, attempts=ATTEMPTS, seed=seed, table=table)[rows.start :]
     field = Field(*map(to_device, field_of([mesh], table=table)))
-    grown = grow(Lanes(target, field, np.zeros(len(seeds), np.int64)), seeds)
+    grown = grow(target, field, np.zeros(len(seeds), np.int64), seeds)
     for name in (f.name for f in fields(Grasps)):
         if name not in ("penetration", "self_penetration"):  # the simulator's word stands there
             values = getattr(grown, name)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tasks.grasp import load_hand, synthesize, validate
+from tasks.grasp import load_hand, synthesize, synthesize_all, validate
 from tasks.grasp.field import distance_grid
 from tasks.grasp.quality import diversity, smallest_wrench, unanswered_wrench
 from tasks.grasp.validation import Bench, wilson_interval
@@ -24,6 +24,18 @@ def test_more_grasps_extend_the_set(made):
     rest = synthesize(hand, thing, n=40, seed=2, start=30)
     assert rest.qpos.tobytes() == grasps.qpos[30:].tobytes()
     assert synthesize(hand, thing, n=9, seed=3).qpos.tobytes() != fewer.qpos.tobytes()
+
+
+def test_objects_that_share_lanes_get_the_grasps_they_get_alone(made):
+    hand, thing, grasps = made
+    hard = box((0.16, 0.01, 0.16))  # a plate: some grasps need several seeds
+    shared = synthesize_all(hand, [hard, thing, ball(0.03)], n=40, seed=2)
+    assert shared[0].tries.max() > 1
+    assert shared[1].qpos.tobytes() == grasps.qpos.tobytes()
+    assert shared[1].tries.tobytes() == grasps.tries.tobytes()
+    alone = synthesize(hand, hard, n=40, seed=2)
+    for name in ("qpos", "force", "demerit", "tries"):
+        assert getattr(shared[0], name).tobytes() == getattr(alone, name).tobytes(), name
 
 
 def test_grasps_are_poses_of_the_hand(made):
