@@ -1,7 +1,7 @@
 """The inbox: which files are there, which flows take them, and which are still being written."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -29,9 +29,13 @@ class Inbox:
         self._unknown: list[Path] = []
         self._consumed: set[Path] = set()
 
-    def files(self, entries: list[FlowEntry]) -> Iterator[tuple[Path, list[FlowEntry]]]:
-        """Each readable file (or folder that is one thing) with the flows that accept it."""
+    def files(self, entries: list[FlowEntry], only: Collection[str] = ()) -> Iterator[tuple[Path, list[FlowEntry]]]:
+        """Each readable file (or folder that is one thing) with the flows that accept it; of these ``only`` some, if named.
+
+        A file for flows that are not asked for is left where it is.
+        """
         found = list(self._walk(self.folder, [e for e in entries if hasattr(e.module, "accepts")]))
+        found = [(path, [e for e in takers if not only or e.name in only]) for path, takers in found]
         growing = _still_growing([path for path, _ in found])
         self.growing = [str(path) for path in growing]
         for path, takers in found:

@@ -55,9 +55,10 @@ def nightly(params: NightlyParams) -> RunSummary:
     with recorded("nightly", params, deduplicate=False) as run, cluster():
         night = Night()
         entries = [load(name) for name in flow_names() if name != "nightly"]
-        chosen = [e for e in entries if not params.only or e.name in (*params.only, "ingest")]
+        only = {*params.only, "ingest"} if params.only else set()
+        chosen = [e for e in entries if not only or e.name in only]
         inbox = Inbox(Path(params.inbox or settings().inbox), params.since, params.until)
-        for path, takers in inbox.files(chosen):
+        for path, takers in inbox.files(entries, only):
             _process(path, takers, chosen, night)
         night.quarantined += inbox.refused
         _close(chosen, night)

@@ -48,6 +48,7 @@ def test_bad_files_are_quarantined_and_good_ones_ingested_once(night):
     (night.inbox / "notes.txt").write_text("nothing to ingest")
     np.save(night.inbox / "complex.npy", np.ones((4, 4, 4), complex))
     np.save(night.inbox / "flat.npy", np.ones((4, 4)))
+    (night.inbox / "cup.stl").write_bytes(b"a mesh, for a flow that is not asked for: it is left where it is")
 
     first = result(night())
 
