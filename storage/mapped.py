@@ -57,10 +57,14 @@ class DecodedArray:
 class MappedArray:
     """Records of an array in uncompressed shards on a local disk."""
 
-    def __init__(self, array: zarr.Array, folder: Path) -> None:
+    def __init__(self, array: zarr.Array, folder: Path, within: range | None = None) -> None:
         layout = _ShardLayout.of(array)
+        wanted = within or range(array.shape[0])
+        shards = range(wanted.start // layout.per_shard, -(-wanted.stop // layout.per_shard))
         maps = [
             layout.open(folder / array.metadata.encode_chunk_key((i,) + (0,) * (array.ndim - 1)))
+            if i in shards
+            else None
             for i in range(layout.n_shards)
         ]
         sample = np.full(array.shape[1:], array.fill_value, array.dtype)
@@ -83,11 +87,11 @@ class MappedArray:
             out[i] = self._view[row]
 
 
-def open_records(array: zarr.Array, folder: Path | None) -> MappedArray | DecodedArray:
-    """The records of ``array``; ``folder`` is where its files are, if they are on a local disk."""
+def open_records(array: zarr.Array, folder: Path | None, within: range | None = None) -> MappedArray | DecodedArray:
+    """The records of ``array``, only those ``within`` if that is given; ``folder`` is where its files are on a local disk."""
     if folder is not None and array.shape[0]:
         try:
-            return MappedArray(array, folder)
+            return MappedArray(array, folder, within)
         except CannotMapError:
             pass
     return DecodedArray(array)

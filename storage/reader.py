@@ -33,14 +33,17 @@ class ShardReader:
         is decoded through zarr, with the same result.
     variables : sequence of str, optional
         The arrays to read; by default all whose first axis is ``record``.
+    within : range, optional
+        The only records that will be asked for: shards without any of them are not even opened.
     """
 
-    def __init__(self, uri: str | Path, variables: Sequence[str] | None = None) -> None:
+    def __init__(self, uri: str | Path, variables: Sequence[str] | None = None, within: range | None = None) -> None:
         self.uri = str(uri).removeprefix("file://")
         self._wanted = None if variables is None else tuple(variables)
+        self._within = within
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.uri, self._wanted)
+        return type(self), (self.uri, self._wanted, self._within)
 
     def __len__(self) -> int:
         return next(iter(self._arrays.values())).shape[0]
@@ -134,9 +137,19 @@ class ShardReader:
     @cached_property
     def _records(self) -> dict[str, MappedArray | DecodedArray]:
         folder = Path(self.uri) if is_local(self.uri) else None
-        return {name: open_records(array, folder and folder / name) for name, array in self._arrays.items()}
+        return {
+            name: open_records(array, folder and folder / name, self._within) for name, array in self._arrays.items()
+        }
 
     def _numbers(self, indices: Index) -> np.ndarray:
+        numbers = self._all_numbers(indices)
+        if (within := self._within) is not None and len(numbers):
+            asked = numbers % len(self)
+            if asked.min() < within.start or asked.max() >= within.stop:
+                raise IndexError(f"records {asked.min()} to {asked.max()} were asked for, only {within} may be")
+        return numbers
+
+    def _all_numbers(self, indices: Index) -> np.ndarray:
         if isinstance(indices, slice | EllipsisType):
             return np.arange(len(self))[indices]
         numbers = np.asarray(indices)

@@ -175,7 +175,9 @@ def _samples(writing: Writing, number: int, place: np.ndarray) -> Mapping[str, n
     if number >= 0:
         return writing.kind.load(writing.sources[number], place).arrays
     assert writing.parent is not None
-    return ShardReader(writing.parent.uri, list(writing.fields))[place[:, 0]]
+    records = place[:, 0]
+    within = range(int(records.min()), int(records.max()) + 1)
+    return ShardReader(writing.parent.uri, list(writing.fields), within)[records]
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def read_shard(
 ) -> dict[str, Any]:
     """Checksums, differing samples and training moments of one shard."""
     rows, number = tile.core[0], tile.index[0]
-    batch = ShardReader(writing.data.uri, list(writing.fields))[rows]
+    batch = ShardReader(writing.data.uri, list(writing.fields), range(rows.start, rows.stop))[rows]
     wrong = [i for i, (a, b) in enumerate(zip(_hashes(batch), content[number], strict=True)) if a != b]
     bad = [i for i in range(len(content[number])) if not all(np.isfinite(v[i]).all() for v in batch.values())]
     found = _moments(writing.kind, batch[writing.kind.main][used[number]])

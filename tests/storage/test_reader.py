@@ -201,6 +201,17 @@ def test_pinned_gather_equals_gather(tmp_path):
     np.testing.assert_array_equal(out, values()[[4, -1, 4]])
 
 
+def test_only_the_shards_that_are_asked_for_are_opened(tmp_path):
+    write(tmp_path / "d.zarr")
+    (tmp_path / "d.zarr/image/c/0/0/0").write_bytes(b"")  # broken: opening it raises
+    some = ShardReader(tmp_path / "d.zarr", within=range(9, 16))
+    np.testing.assert_array_equal(some[[12, 9]]["image"], values()[[12, 9]])
+    np.testing.assert_array_equal(some[9:16]["image"], values()[9:16])
+    for outside in ([8], [9, 16], [-N]):
+        with pytest.raises(IndexError, match="only range"):
+            some[outside]
+
+
 @pytest.mark.gpu_cluster
 def test_a_batch_on_the_gpu(tmp_path):
     pytest.importorskip("cupy", reason="needs CuPy and a GPU")
