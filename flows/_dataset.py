@@ -146,7 +146,7 @@ class Build:
         ids, content, labels, groups, strata, splits = (
             index[c].tolist() for c in ("id", "content", "label", "group", "stratum", "split")
         )
-        embedding = self.state.parent.embedding.read()[index["record"].to_numpy()]
+        embedding = self.state.parent.embeddings[index["record"].to_numpy()]
         return Pool(ids, content, labels, groups, strata, embedding, splits)
 
     def _rules(self) -> Rules:
@@ -171,7 +171,7 @@ class Build:
         parent, made = self.state.parent, self.state.dataset
         if parent is None or made is None:
             return first(fresh)
-        previous = Previous(parent.index, parent.embedding.read(), parent.manifest["tombstones"], parent.row.records)
+        previous = Previous(parent.index, parent.embeddings, parent.manifest["tombstones"], parent.row.records)
         return grown(previous, fresh, chosen.removed, self.state.next_number, made.shard)
 
     def _layout(self, new: list[Offer], contents: Contents) -> steps.Writing:

@@ -5,8 +5,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from storage import lease
 from storage.database import patiently
@@ -15,6 +18,7 @@ from storage.dataset_files import EMBEDDING, is_version, read_index, read_manife
 from storage.digest import digest_json
 from storage.errors import BadInputError
 from storage.product import Product
+from storage.reader import ShardReader
 from storage.stores import join
 
 if TYPE_CHECKING:
@@ -39,8 +43,13 @@ class Parent:
 
     @property
     def embedding(self) -> Product:
-        """Its embeddings, record by record."""
+        """The array of its embeddings."""
         return Product(join(self.row.folder, EMBEDDING), "embedding")
+
+    @cached_property
+    def embeddings(self) -> np.ndarray:
+        """Its embeddings (record, feature)."""
+        return ShardReader(self.embedding.uri, ["embedding"])[:]["embedding"]
 
 
 @dataclass(frozen=True)
