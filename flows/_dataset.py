@@ -179,10 +179,11 @@ class Build:
         fields, constants = self.kind.schema(new[0]), self.kind.constants(new[0])
         n, number, parent = len(contents.origin), self.state.next_number, self.state.parent
         shard = self.state.dataset.shard if self.state.dataset else layouts.shard_records(n, fields)
-        about = {"dataset": self.params.dataset_name, "version": number}
+        flat = parent is None or layouts.is_flat(parent.data)
+        about = {"dataset": self.params.dataset_name, "version": number, "flat": flat}
         data = self.run.create(f"v{number:03d}/data", layouts.data("dataset", fields, constants, n, shard, **about))
         embedding = self.run.create(
-            f"v{number:03d}/embedding", layouts.embedding(n, contents.embedding.shape[1], shard)
+            f"v{number:03d}/embedding", layouts.embedding(n, contents.embedding.shape[1], shard, flat)
         )
         plan = self.run.create("plan", layouts.plan(contents.origin, contents.place))
         if parent is not None:

@@ -13,6 +13,7 @@ import zarr
 from storage.dataset_files import DATA, read_index, read_manifest
 from storage.dataset_state import only_builder
 from storage.errors import BadInputError
+from storage.mapped import shard_file
 from storage.stores import is_local, join, open_group
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _write_changes(root: zarr.Group, folder: str, manifest: Mapping[str, Any]) -
             continue
         copy, shard = _same_array(root, name, array, array.shards[0]), array.shards[0]
         for i, start in enumerate(range(0, array.shape[0], shard)):
-            file = f"{DATA}/{name}/{array.metadata.encode_chunk_key((i,) + (0,) * (array.ndim - 1))}"
+            file = f"{DATA}/{name}/{shard_file(array, i)}"
             if known.get(file) != sums[file]:
                 copy[start : start + shard] = array[start : start + shard]
     _write_index(root, read_index(folder), manifest["records"])

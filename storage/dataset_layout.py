@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from storage.layout import Coordinate, Layout, Variable
+from storage.mapped import shard_file
 from storage.product import Product
 from storage.publish import MANIFEST
 from storage.stores import is_local, join, open_group, read_bytes, write_bytes
@@ -51,18 +52,30 @@ def sample_bytes(fields: Mapping[str, FieldLike]) -> int:
 
 
 def data(
-    kind: str, fields: Mapping[str, FieldLike], constants: Mapping[str, Any], n: int, shard: int, **attrs: Any
+    kind: str,
+    fields: Mapping[str, FieldLike],
+    constants: Mapping[str, Any],
+    n: int,
+    shard: int,
+    flat: bool = True,
+    **attrs: Any,
 ) -> Layout:
     """The records of a dataset; ``kind`` is the product's."""
-    arrays = {name: _array(RECORD, field, n, shard) for name, field in fields.items()}
+    arrays = {name: _array(RECORD, field, n, shard, flat) for name, field in fields.items()}
     coords = {name: Coordinate(c.dims, np.asarray(c.values), c.attrs) for name, c in constants.items()}
     return Layout(kind, arrays, coords, {"Conventions": "CF-1.11", **attrs})
 
 
-def embedding(n: int, n_feature: int, shard: int) -> Layout:
+def is_flat(product: Product) -> bool:
+    """Whether its shards lie side by side: those of the first datasets do not, and what grows from them follows."""
+    key = next(array for _, array in open_group(product.uri).arrays() if array.shards).metadata.chunk_key_encoding
+    return key.separator == "."
+
+
+def embedding(n: int, n_feature: int, shard: int, flat: bool = True) -> Layout:
     """The embeddings of the records: what later versions are compared with. Not an array to train on, hence its axis."""
     dims, shape = ("entry", "feature"), (n, n_feature)
-    described = Variable(dims, shape, "float32", (shard, n_feature), (max(1, shard // 2), n_feature), "raw")
+    described = Variable(dims, shape, "float32", (shard, n_feature), (max(1, shard // 2), n_feature), "raw", flat=flat)
     return Layout("dataset_embedding", {"embedding": described})
 
 
@@ -86,14 +99,14 @@ def plan(origin: np.ndarray, place: np.ndarray) -> Layout:
     return Layout("plan", {"none": _cells(1, (1,), "uint8")}, coords)
 
 
-def _array(axis: str, field: FieldLike, n: int, shard: int) -> Variable:
+def _array(axis: str, field: FieldLike, n: int, shard: int, flat: bool) -> Variable:
     sample = prod(field.shape) * np.dtype(field.dtype).itemsize
     together = min(shard // 2, max(1, SMALL_BYTES // max(1, sample)))
     together = 1 << (together.bit_length() - 1)
     if sample * 4 > SMALL_BYTES:
         together = 1
     shape, cell, chunks = (n, *field.shape), (shard, *field.shape), (together, *field.shape)
-    return Variable((axis, *field.dims), shape, field.dtype, cell, chunks, "raw", attrs=dict(field.attrs))
+    return Variable((axis, *field.dims), shape, field.dtype, cell, chunks, "raw", attrs=dict(field.attrs), flat=flat)
 
 
 def _cells(n: int, shape: tuple[int, ...], dtype: str) -> Variable:
@@ -110,7 +123,7 @@ def link(parent: Product, child: Product, n_shard: int) -> int:
             continue
         values = prod(array.shards)
         for i in range(n_shard):
-            file = f"{name}/{array.metadata.encode_chunk_key((i,) + (0,) * (array.ndim - 1))}"
+            file = f"{name}/{shard_file(array, i)}"
             size = _same_bytes(join(parent.uri, file), join(child.uri, file))
             records.append(ShardWrite(child.uri, file, stored[file], size, values, values))
             total += size

@@ -17,7 +17,10 @@ Codec = Literal["zstd", "lz4", "raw"]
 
 @dataclass(frozen=True)
 class Variable:
-    """One array: ``cell`` is the region that one writer owns (a shard, or one chunk when it is small)."""
+    """One array: ``cell`` is the region that one writer owns (a shard, or one chunk when it is small).
+
+    ``flat`` puts its shards side by side into one folder, which is better for many that are linked and listed.
+    """
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
@@ -27,6 +30,7 @@ class Variable:
     codec: Codec
     fill_value: Any = 0
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    flat: bool = False
 
 
 @dataclass(frozen=True)

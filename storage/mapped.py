@@ -87,6 +87,11 @@ class MappedArray:
             out[i] = self._view[row]
 
 
+def shard_file(array: zarr.Array, number: int) -> str:
+    """Name of the file, within the array's folder, that holds shard ``number`` along the first axis."""
+    return array.metadata.encode_chunk_key((number,) + (0,) * (array.ndim - 1))
+
+
 def open_records(array: zarr.Array, folder: Path | None, within: range | None = None) -> MappedArray | DecodedArray:
     """The records of ``array``, only those ``within`` if that is given; ``folder`` is where its files are on a local disk."""
     if folder is not None and array.shape[0]:

@@ -143,6 +143,7 @@ def _create_array(group: zarr.Group, name: str, described: Variable, coordinates
         shards=described.cell if sharded else None,
         compressors=COMPRESSORS[described.codec],
         fill_value=described.fill_value,
+        chunk_key_encoding={"name": "default", "separator": "." if described.flat else "/"},
         dimension_names=described.dims,
         attributes=dict(described.attrs) | ({"coordinates": " ".join(extra)} if extra else {}),
     )

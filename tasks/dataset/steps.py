@@ -11,9 +11,10 @@ from prefect import task
 
 from storage import dataset_layout as layouts
 from storage.dataset_files import DATA, sha256
+from storage.mapped import shard_file
 from storage.product import Product
 from storage.reader import ShardReader
-from storage.stores import join, read_bytes
+from storage.stores import join, open_group, read_bytes
 from tasks.array.namespace import to_device, to_host
 from tasks.array.tiling import Tile, tiles
 from tasks.dataset.content import content_hashes
@@ -228,11 +229,9 @@ def read_shard(
 
 
 def _sums(writing: Writing, number: int) -> dict[str, str]:
-    sums = {}
-    for name, field in writing.fields.items():
-        file = "/".join([name, "c", str(number), *("0" for _ in field.shape)])
-        sums[file] = sha256(read_bytes(join(writing.data.uri, file)))
-    return sums
+    arrays = dict(open_group(writing.data.uri).arrays())
+    files = [f"{name}/{shard_file(arrays[name], number)}" for name in writing.fields]
+    return {file: sha256(read_bytes(join(writing.data.uri, file))) for file in files}
 
 
 def _hashes(arrays: Mapping[str, np.ndarray]) -> list[str]:

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 import flows._dataset_card
+from storage import dataset_layout
 from storage.database import session
 from storage.dataset import GateResult, candidates, stored_splits, version, versions
 from storage.dataset_files import compare, damaged, read_index, read_manifest, read_stats
 from storage.errors import BadInputError
+from storage.layout import Variable
 from storage.product import Product
 from storage.publish import MANIFEST
 from storage.reader import ShardReader
@@ -86,6 +88,22 @@ def test_growing_links_what_is_there_and_moves_nothing(scene, build):
     assert damaged(second.folder) == damaged(first.folder) == []
     change = compare(first, second)
     assert (change["added"], change["removed"], change["moved_between_splits"], change["changed"]) == (16, 0, [], [])
+
+
+def test_a_dataset_of_nested_shards_grows_as_it_is(scene, build, monkeypatch):
+    for i in range(4):
+        scene(i)
+    with monkeypatch.context() as patch:  # as the first datasets were written
+        patch.setattr(dataset_layout, "Variable", lambda *a, **given: Variable(*a, **given | {"flat": False}))
+        build()
+    first = version("denoise")
+    scene(4)
+    build()
+    second = version("denoise")
+    assert damaged(first.folder) == damaged(second.folder) == []
+    old, new = ShardReader(first.uri)[:], ShardReader(second.uri)[: first.live]
+    assert all(np.array_equal(old[name], new[name]) for name in old)
+    assert any(file.startswith("data.zarr/noisy/c/0/") for file in links(second.folder))
 
 
 def test_a_last_shard_that_was_not_full_is_written_again(scene, build):

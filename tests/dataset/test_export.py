@@ -77,11 +77,11 @@ def test_verify_and_diff_from_the_command_line(made, scene, build):
     scene(9)
     build()
     assert commands["diff"]("denoise/v001", "denoise/v002")["added"] == 8
-    shard = version("denoise").folder + "/data.zarr/noisy/c/4/0/0/0"
+    shard = version("denoise").folder + "/data.zarr/noisy/c.4.0.0.0"
     with open(shard, "r+b") as file:
         file.write(b"\0\0\0\0")
     with pytest.raises(
-        BadInputError, match=r"denoise/v002: 1 files are missing or damaged, first data.zarr/noisy/c/4/0/0/0"
+        BadInputError, match=r"denoise/v002: 1 files are missing or damaged, first data.zarr/noisy/c.4.0.0.0"
     ):
         commands["verify"]("denoise/v002")
     with pytest.raises(BadInputError, match="no dataset version 'denoise/v003'"):
