@@ -20,6 +20,7 @@ from tasks.denoise.patches import N_GUIDE, RADIUS, STEP, denoise_images
 from tasks.denoise.spectral import STEPS, without_spikes
 from tasks.grasp._tables import Field
 from tasks.grasp.lanes import Lanes
+from tasks.grasp.object import NO_TABLE
 from tasks.grasp.stages import DESCENT
 from tasks.search.trials import plan_levels
 
@@ -142,7 +143,7 @@ def _ball() -> Field:
     axis = np.linspace(-0.075, 0.075, 51)
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     grid = (np.sqrt(x * x + y * y + z * z) - 0.04).astype(np.float32)
-    frame = [-0.075] * 3 + [1 / 0.003, 0.003, 0, 0, 0, 0.07, -1e3]
+    frame = [-0.075] * 3 + [1 / 0.003, 0.003, 0, 0, 0, 0.07, NO_TABLE]
     return Field(grid.ravel(), np.array([[*grid.shape, 0]], np.int64), np.array([frame], np.float32))
 
 

@@ -55,7 +55,7 @@ def main() -> None:
     hand, folder = load_hand(args.hand), args.objects or Path(tempfile.mkdtemp())
     if args.objects is None:
         write_samples(folder)
-    first, held, kept, tries, spent, judged = True, [], [], [], 0.0, 0.0
+    first, held, kept, tries, grown, spent, judged = True, [], [], [], 0, 0.0, 0.0
     print(
         f"{'object':16s} {'grasps/CPU-s':>12s} {'grasps/s':>9s} {'tries':>6s} {'filter':>7s} {'held':>6s} {'95 %':>12s} "
         f"{'filtered':>9s} {'pene mm':>8s} {'self mm':>8s} {'judged/CPU-s':>12s}"
@@ -69,7 +69,7 @@ def main() -> None:
             first = False
         thing.sdf  # noqa: B018 - once per object, not per grasp
         grasps, cpu, wall = timed(synthesize, hand, thing, n=args.n)
-        spent += cpu
+        grown, spent = grown + args.n, spent + cpu
         chosen = np.linspace(0, args.n - 1, args.judge).astype(int)
         verdicts, judging, _ = timed(validate, hand, grasps.qpos[chosen], thing)
         judged += judging
@@ -84,7 +84,7 @@ def main() -> None:
             flush=True,
         )
     held, kept = np.array(held), np.array(kept)
-    rate = args.n * (len(held) // args.judge) / spent
+    rate = grown / spent
     against = {"ratio": rate / PEER_RATE, "peer": "DexGraspNet's optimiser", "same_run": False, "bar": 3000}
     figure(f"{args.hand} grasps, all objects", rate, "grasps/CPU-s", **against)
     figure(f"{args.hand} grasps judged in MuJoCo", len(held) / judged, "grasps/CPU-s", bar=6)

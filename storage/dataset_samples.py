@@ -33,13 +33,13 @@ class Sample(Base):
 
 
 class Duplicate(Base):
-    """A sample that was left out, the one of the dataset that it resembles, and the distance of their embeddings."""
+    """A sample that was left out, the one that was kept for it, and the distance of their embeddings."""
 
     __tablename__ = "dup_edge"
 
     dataset: Mapped[str] = mapped_column(String(64), primary_key=True)
     sample: Mapped[str] = mapped_column(String(32), primary_key=True)
-    like: Mapped[str] = mapped_column(String(32), index=True)
+    kept: Mapped[str] = mapped_column(String(32), index=True)
     distance: Mapped[float] = mapped_column(Double)
     version: Mapped[int]
 
@@ -63,9 +63,9 @@ def sample_rows(dataset: str, index: Any, removed: int | None = None) -> list[di
 
 
 def duplicate_rows(dataset: str, version: int, found: list[tuple[str, str, float]]) -> list[dict[str, Any]]:
-    """The rows of what was left out while ``version`` was built: (sample, the one that it is like, distance)."""
+    """The rows of what was left out while ``version`` was built: (sample, the one kept for it, distance)."""
     about = {"dataset": dataset, "version": version}
-    return [{"sample": sample, "like": like, "distance": float(d), **about} for sample, like, d in found]
+    return [{"sample": sample, "kept": kept, "distance": float(d), **about} for sample, kept, d in found]
 
 
 LISTINGS = {
@@ -74,5 +74,5 @@ LISTINGS = {
         columns=("dataset", "id", "version", "removed", "split", "label", "group_key", "simulated", "product_id"),
         order="version",
     ),
-    "duplicates": Listing(row=Duplicate, columns=("dataset", "sample", "like", "distance", "version"), order="version"),
+    "duplicates": Listing(row=Duplicate, columns=("dataset", "sample", "kept", "distance", "version"), order="version"),
 }

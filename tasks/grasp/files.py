@@ -27,23 +27,23 @@ def model_files(mjcf: Path) -> list[Path]:
 
     A file that cannot be read as XML stands for itself: MuJoCo will say what is wrong with it.
     """
-    found, waiting = [], [mjcf]
+    found, roots, waiting = [], [], [mjcf]
     while waiting:
         path = waiting.pop()
         if path in found or not path.is_file():
             continue
         found.append(path)
         try:
-            root = ElementTree.parse(path).getroot()
+            roots.append(ElementTree.parse(path).getroot())
         except ElementTree.ParseError:
             continue
-        waiting += [mjcf.parent / part.get("file", "") for part in root.iter("include")]
-        found += [p for p in _assets(root, mjcf.parent) if p.is_file() and p not in found]
-    return found
+        waiting += [mjcf.parent / part.get("file", "") for part in roots[-1].iter("include")]
+    return found + [path for path in _meshes(roots, mjcf.parent) if path.is_file()]
 
 
-def _assets(root: ElementTree.Element, home: Path) -> list[Path]:
-    """Meshes of one file, where its compiler settings say they lie."""
-    settings = {name: value for part in root.iter("compiler") for name, value in part.items()}
+def _meshes(roots: list[ElementTree.Element], home: Path) -> list[Path]:
+    """Meshes of a model, where its compiler settings say they lie: one file may set what another needs."""
+    settings = {name: value for root in roots for part in root.iter("compiler") for name, value in part.items()}
     folder = home / settings.get("meshdir", settings.get("assetdir", ""))
-    return [folder / part.get("file", "") for part in root.iter("mesh") if part.get("file")]
+    names = (part.get("file") for root in roots for part in root.iter("mesh"))
+    return [folder / name for name in dict.fromkeys(names) if name]

@@ -65,11 +65,13 @@ def unanswered_wrench(points: ArrayLike, normals: ArrayLike, *, centre: np.ndarr
     Returns
     -------
     float
-        0.1 for contacts that answer nothing of a wrench of 0.1, 0 for those that answer all; 2 without a contact.
+        0 for contacts that answer every wrench of 0.1; about 1 for those that push one way only, since they must push; 2
+        without a contact.
 
     References
     ----------
-    Chen et al., *BODex* (2025, arXiv:2412.16490), as its benchmark measures grasps.
+    After the measure of DexGraspBench (Chen et al. 2025, arXiv:2412.16490, BODex), which leaves out contacts 5 mm off the
+    surface and averages those of a link; here every contact that is given counts.
     """
     points, normals = np.asarray(points, float), np.asarray(normals, float)
     if not len(points):

@@ -13,7 +13,7 @@ def rows(table):
     return query.table(table, None, order=table.version, limit=10_000)
 
 
-def test_the_table_holds_what_every_version_holds(scene, build, monkeypatch):
+def test_the_table_holds_what_every_version_holds(database_url, scene, build, monkeypatch):
     for i in range(3):
         scene(i)
     build()
@@ -39,7 +39,7 @@ def test_the_table_holds_what_every_version_holds(scene, build, monkeypatch):
         assert told == tuple(row[["version", "split", "group", "source", "content"]])
 
 
-def test_a_sample_that_was_left_out_names_the_one_it_is_like(scene, build):
+def test_a_sample_that_was_left_out_names_the_one_it_is_like(database_url, scene, build):
     for i in range(7):
         scene(i)
     scene(50, copy_of=3)
@@ -47,14 +47,18 @@ def test_a_sample_that_was_left_out_names_the_one_it_is_like(scene, build):
     index, left = read_index(version("denoise").folder), rows(Duplicate)
     taken = set(index["id"])
     assert len(left) == 8
-    assert {r["like"] for r in left} <= taken
+    assert {r["kept"] for r in left} <= taken
     assert not {r["sample"] for r in left} & taken
     assert all(0 <= r["distance"] <= 0.1 for r in left)
     place = index.set_index("id")
-    assert len(place.loc[[r["like"] for r in left], "source"].unique()) == 1
+    assert len(place.loc[[r["kept"] for r in left], "source"].unique()) == 1
+    one = left[0]
+    assert [r["sample"] for r in query.table(Duplicate, f"kept = '{one['kept']}'", order=Duplicate.version)] == [
+        one["sample"]
+    ]
     scene(51, copy_of=3)  # and across versions
     scene(60)
     build(radius=0.1)
     later = [r for r in rows(Duplicate) if r["version"] == 2]
     assert len(later) == 8
-    assert np.isin([r["like"] for r in later], list(taken)).all()
+    assert np.isin([r["kept"] for r in later], list(taken)).all()

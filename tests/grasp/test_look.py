@@ -95,8 +95,9 @@ def test_what_a_model_includes_is_an_input_of_the_run(hand, tmp_path, home):
     mesh, part = tmp_path / "meshes/tip.stl", tmp_path / "part.xml"
     mesh.write_bytes(b"solid")
     asset = '<asset><mesh name="tip" file="tip.stl"/></asset>'
-    part.write_text(f'<mujocoinclude><compiler meshdir="meshes"/>{asset}</mujocoinclude>')
-    hand.write_text(hand.read_text().replace("</mujoco>", '<include file="part.xml"/></mujoco>'))
+    part.write_text(f"<mujocoinclude>{asset}</mujocoinclude>")
+    more = '<compiler meshdir="meshes"/><include file="part.xml"/></mujoco>'  # set in one file, needed in the other
+    hand.write_text(hand.read_text().replace("</mujoco>", more))
     params = GraspParams(source=str(obj(tmp_path, CUBE)), hand=str(hand))
     before = resolve("hand", params.inputs()["hand"]).digest
     for changed in (part, mesh):

@@ -31,12 +31,12 @@ def upgrade() -> None:
         "dup_edge",
         sa.Column("dataset", sa.String(64), nullable=False),
         sa.Column("sample", sa.String(32), nullable=False),
-        sa.Column("like", sa.String(32), nullable=False),
+        sa.Column("kept", sa.String(32), nullable=False),
         sa.Column("distance", sa.Double(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("dataset", "sample"),
     )
-    op.create_index("ix_dup_edge_like", "dup_edge", ["like"])
+    op.create_index("ix_dup_edge_kept", "dup_edge", ["kept"])
 
 
 def downgrade() -> None:
