@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from storage import database, lease
 from storage.database import now, session
+from storage.errors import DatabaseBusyError
 from storage.tables import Lease, Run
 from tests.faults.waiting import wait_for
 
@@ -71,13 +72,24 @@ def test_another_machine_waits_until_the_dead_one_s_time_is_over(night, undistur
     assert night.content() == undisturbed(5)[0]
 
 
+def fall_asleep(pid):
+    """Stop a process and let its lease run out; not while it writes to SQLite, whose lock would then be held for everyone."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with session() as s:
+                s.execute(update(Lease).values(expires=now() - timedelta(seconds=1)))
+            return
+        except DatabaseBusyError:
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.01)
+
+
 def test_a_machine_that_slept_does_not_publish_over_the_one_that_took_over(night, undisturbed):
     """SIGSTOP is a suspended laptop: it wakes up after another machine has finished its work."""
     first = night.start(delay=0.03, boot_id="first")
     wait_for(lambda: len(night.computed()) > 3)
-    os.kill(first.pid, signal.SIGSTOP)
-    with session() as s:
-        s.execute(update(Lease).values(expires=now() - timedelta(seconds=1)))
+    fall_asleep(first.pid)
     second = night.start(delay=0.03, boot_id="second")
     finish(second)
     before = night.content()
