@@ -37,7 +37,8 @@ from storage.errors import DatabaseBusyError, DatabaseError
 from storage.settings import settings
 from storage.summary import finite
 
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 30.0  # how long a statement waits for a lock
+ASLEEP_SECONDS = 60.0  # how long a machine may sleep with locks in its hand; as long as a lease lasts
 MIGRATIONS = Path(__file__).with_name("migrations")
 _engines: dict[str, Engine] = {}
 _lock = threading.RLock()
@@ -125,7 +126,10 @@ def connect(url: str) -> Engine:
     """An engine, whatever its schema's version."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, json_serializer=_json)
+        driven = parsed.set(drivername="postgresql+psycopg")
+        made = create_engine(driven, pool_pre_ping=True, json_serializer=_json)
+        event.listen(made, "connect", _tune_postgresql)
+        return made
     if parsed.database and parsed.database != ":memory:":
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +158,15 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def _tune_postgresql(connection: Any, _record: Any) -> None:
+    """Neither a suspended laptop in the middle of a transaction nor a forgotten console may hold up the night."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {round(1000 * ASLEEP_SECONDS)}")
+    cursor.execute(f"SET lock_timeout = {round(1000 * BUSY_SECONDS)}")
+    cursor.close()
+    connection.commit()
+
+
 @contextmanager
 def session(url: str | None = None) -> Iterator[Session]:
     """A short transaction: committed when the block ends well, undone otherwise."""
@@ -167,7 +180,8 @@ def _one_sentence() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if not (isinstance(error, (OperationalError, InterfaceError)) or type(error) is SqlDatabaseError):
+        known = isinstance(error, (OperationalError, InterfaceError)) or type(error) is SqlDatabaseError
+        if not (known or error.connection_invalidated):
             raise  # a mistake of ours, or a row that is there already
         said = str(error.orig).strip().splitlines()[0]
         if _may_pass(error):

@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,13 @@ class Night:
     home: Path
     database_url: str
     forks: Any
+    started: list[multiprocessing.Process] = field(default_factory=list)
 
     def start(self, **described: Any) -> multiprocessing.Process:
         work = Work(str(self.home), self.database_url, **described)
         process = self.forks.Process(target=work.do)
         process.start()
+        self.started.append(process)
         return process
 
     def run(self, **described: Any) -> int:
@@ -75,6 +77,12 @@ class Night:
             str(p.relative_to(uri)): p.read_bytes() for p in Path(uri).rglob("*") if p.is_file() and p.suffix != ".json"
         }
 
+    def end(self) -> None:
+        """Leave no process behind that a failed test did not wait for: it may hold the database's locks."""
+        for process in self.started:
+            process.kill()
+        dispose_engines()
+
     @property
     def uri(self) -> str:
         with session() as s:
@@ -83,15 +91,17 @@ class Night:
 
 @pytest.fixture
 def night(home, forks, database_url):
-    yield Night(home, database_url, forks)
-    dispose_engines()
+    made = Night(home, database_url, forks)
+    yield made
+    made.end()
 
 
 @pytest.fixture
 def local_night(home, forks):
     """The same on SQLite alone, where it does not matter which database it is."""
-    yield Night(home, f"sqlite:///{home / 'nightloom.db'}", forks)
-    dispose_engines()
+    made = Night(home, f"sqlite:///{home / 'nightloom.db'}", forks)
+    yield made
+    made.end()
 
 
 @pytest.fixture(scope="session")

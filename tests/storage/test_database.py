@@ -191,6 +191,28 @@ def test_a_connection_that_was_cut_is_made_anew(database_url):
         assert s.get(Run, "r")
 
 
+def test_a_machine_asleep_in_a_transaction_holds_up_no_one(database_url, monkeypatch):
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite serves one host, which sleeps as a whole")
+    monkeypatch.setattr(database, "ASLEEP_SECONDS", 0.5)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    database.dispose_engines()
+    add(run_row())
+
+    with pytest.raises(DatabaseBusyError, match="idle-in-transaction"), session() as s:
+        s.get_one(Run, "r").flow = "mine"
+        s.flush()
+        patiently(lambda: rename("others"), seconds=20)
+    with session() as s:
+        assert s.get_one(Run, "r").flow == "others"
+    database.dispose_engines()
+
+
+def rename(flow):
+    with session() as s:
+        s.get_one(Run, "r").flow = flow
+
+
 @pytest.mark.parametrize(
     "url",
     ["postgresql://nobody:wrong@127.0.0.1:1/none", "sqlite:////proc/none/n.db"],

@@ -12,6 +12,7 @@ from storage import identity, lease
 from storage.database import now, session
 from storage.identity import Process, boot_id, is_alive, this_process
 from storage.tables import RUNNING, Lease, Run
+from tests.faults.waiting import wait_for
 
 KEY = "k" * 32
 
@@ -92,11 +93,12 @@ def test_it_is_renewed_while_the_work_goes_on(held, monkeypatch):
     monkeypatch.setattr(lease, "RENEWAL_SECONDS", 0.02)
     change(expires=now() - timedelta(days=1))
     with lease.kept_alive(KEY, "one"):
-        for _ in range(200):
-            with session() as s:
-                if s.scalar(select(Lease.expires)) > now():
-                    return
-    pytest.fail("the lease was not renewed")
+        wait_for(renewed)
+
+
+def renewed():
+    with session() as s:
+        return s.scalar(select(Lease.expires)) > now()
 
 
 def test_renewal_survives_a_database_that_is_away(held, monkeypatch):
@@ -112,8 +114,7 @@ def test_renewal_survives_a_database_that_is_away(held, monkeypatch):
     monkeypatch.setattr(lease, "RENEWAL_SECONDS", 0.01)
     monkeypatch.setattr(lease, "_renew", away)
     with lease.kept_alive(KEY, "one"):
-        while len(calls) < 4:
-            pass
+        wait_for(lambda: len(calls) >= 4)
 
 
 def test_a_clock_set_back_on_one_host_makes_no_live_run_stale(held, monkeypatch):
