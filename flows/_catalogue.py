@@ -4,6 +4,7 @@ What a flow's module may declare besides the flow itself:
 
 * ``accepts(path) -> bool``: the night hands inbox files of this content to the flow, as its ``source``;
 * ``FOLLOWS``: kinds of products on which the night runs the flow;
+* ``together(sources)``: a context manager around the runs on several inbox files, which does ahead what they share;
 * ``closing(products) -> Parameters | None``: what the flow does at the end of the night;
 * ``plan(params) -> dict``: tiles, bytes and memory, for `nightloom plan`;
 * ``describe(path) -> dict``: what a file is and what is wrong with it, for `nightloom doctor FILE`;

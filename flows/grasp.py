@@ -1,5 +1,8 @@
 """Synthesise grasps of an object for a robot hand, and let MuJoCo judge them."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,9 +10,12 @@ from prefect import flow
 from pydantic import Field
 
 from flows._cluster import cluster
+from storage.errors import NightloomError
 from storage.parameters import Parameters
-from storage.runs import recorded
+from storage.runs import active, completed_run, recorded
 from storage.summary import RunSummary
+
+log = logging.getLogger("nightloom")
 
 
 class GraspParams(Parameters):
@@ -67,6 +73,41 @@ def sample(folder: Path) -> list[str]:
     return write_samples(folder)
 
 
+@contextmanager
+def together(sources: list[str]) -> Iterator[None]:
+    """Grow the grasps of several objects in shared batches, in the active run; their own runs inside judge and publish them."""
+    from tasks.grasp.together.steps import known
+
+    with known(_grown(sources)):
+        yield
+
+
+def _grown(sources: list[str]) -> dict[str, Any]:
+    from tasks.grasp.ahead import compiling
+    from tasks.grasp.object import load_object
+    from tasks.grasp.together.steps import grow_together
+
+    things, night, params = {}, active(), [GraspParams.model_validate({"source": source}) for source in sources]
+    with compiling():
+        for given in params:
+            try:
+                if not completed_run("grasp", given):
+                    things[given.model_dump_json()] = load_object(given.source, scale=given.scale)
+            except Exception:  # noqa: BLE001 - its own run says what is wrong with it
+                continue
+    if len(things) < 2 or night is None:
+        return {}
+    log.info("grasp: %d objects are grown together", len(things))
+    shared = params[0]
+    try:
+        with cluster() as client:
+            workers = len(client.nthreads())
+            return grow_together(night.create, things, shared.hand, shared.n, shared.seed, shared.test, workers)
+    except NightloomError as error:
+        log.warning("the objects are grown one by one: %s", error)
+        return {}
+
+
 @flow(name="grasp")
 def grasp(params: GraspParams) -> RunSummary:
     """Synthesise and judge grasps of one object; publish the object, the grasps and a contact sheet."""
@@ -79,14 +120,16 @@ def grasp(params: GraspParams) -> RunSummary:
         from tasks.grasp.ahead import compiling
         from tasks.grasp.hand import load_hand
         from tasks.grasp.object import load_object
+        from tasks.grasp.together.steps import grown, take_all
 
-        hand, source = load_hand(params.hand), run.inputs["source"]
+        hand, source, ahead = load_hand(params.hand), run.inputs["source"], grown(params.model_dump_json())
         with compiling():
-            thing = (
-                steps.read_object(run.use("source"))
-                if source.product_id
-                else load_object(source.uri, scale=params.scale)
-            )
+            if ahead:
+                thing = ahead.thing
+            elif source.product_id:
+                thing = steps.read_object(run.use("source"))
+            else:
+                thing = load_object(source.uri, scale=params.scale)
         stored = run.create("object", layouts.object_(thing))
         about = {"hand": hand.name, "object": thing.name, "seed": params.seed, "test": params.test}
         about["joint_limits"] = hand.tables.joints.stops.tolist()
@@ -95,7 +138,10 @@ def grasp(params: GraspParams) -> RunSummary:
         )
         with cluster():
             steps.keep_object(thing, stored)
-            steps.grow_all(stored, grasps, params.hand, params.seed, params.test)
+            if ahead:
+                take_all(ahead, grasps)
+            else:
+                steps.grow_all([stored], grasps, params.hand, params.seed, params.test)
             steps.judge_all(
                 stored, grasps, params.hand, steps.evenly(params.n, params.judge), params.test, params.torques
             )

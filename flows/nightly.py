@@ -1,8 +1,11 @@
 """The night shift: everything new in the inbox is ingested and given to the flows that ask for its kind."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ from storage.settings import settings
 from storage.summary import ProductSummary, RunSummary
 
 log = logging.getLogger("nightloom")
+
+TOGETHER = 64
+"""Files that a flow may take together: a night that is killed loses what was made ahead for so many."""
 
 
 class NightlyParams(Parameters):
@@ -58,8 +64,11 @@ def nightly(params: NightlyParams) -> RunSummary:
         only = {*params.only, "ingest"} if params.only else set()
         chosen = [e for e in entries if not only or e.name in only]
         inbox = Inbox(Path(params.inbox or settings().inbox), params.since, params.until)
-        for path, takers in inbox.files(entries, only):
-            _process(path, takers, chosen, night)
+        files = inbox.files(entries, only)
+        while some := list(islice(files, TOGETHER)):
+            with _shared(some):
+                for path, takers in some:
+                    _process(path, takers, chosen, night)
         night.quarantined += inbox.refused
         _close(chosen, night)
         for summary in night.runs:
@@ -70,6 +79,20 @@ def nightly(params: NightlyParams) -> RunSummary:
         run.save("night.md", text.encode(), kind="report")
         _show_in_prefect(text)
     return run.summary
+
+
+@contextmanager
+def _shared(files: list[tuple[Path, list[FlowEntry]]]) -> Iterator[None]:
+    """What a flow does once for several files, before the run of each."""
+    asked: dict[str, list[str]] = {}
+    for path, takers in files:
+        for taker in takers:
+            asked.setdefault(taker.name, []).append(str(path))
+    with ExitStack() as stack:
+        for name, sources in asked.items():
+            if len(sources) > 1 and (together := getattr(load(name).module, "together", None)):
+                stack.enter_context(together(sources))
+        yield
 
 
 def _process(path: Path, takers: list[FlowEntry], entries: list[FlowEntry], night: Night) -> None:

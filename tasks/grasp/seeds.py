@@ -14,14 +14,16 @@ STEEPEST = -0.1
 """Faces whose outward normal points down by more than this are out of reach on a table."""
 
 
-def seed_poses(hand: Hand, thing: Object, n: int, *, attempts: int, seed: int, table: bool = False) -> np.ndarray:
-    """Seeds (lane, attempt, 7 + dof) float32; lane i is the same whatever ``n``."""
+def seed_poses(
+    hand: Hand, thing: Object, n: int, *, attempts: int, seed: int, start: int = 0, table: bool = False
+) -> np.ndarray:
+    """Seeds (lane, attempt, 7 + dof) float32 of the lanes from ``start`` to ``n``; each is the same whatever these are."""
     corners, normals, areas = _hull(thing)
     if table:
         areas = np.where(normals[:, 2] < STEEPEST, 0, areas)
-    out = np.empty((n, attempts, 7 + hand.dof), np.float32)
+    out = np.empty((n - start, attempts, 7 + hand.dof), np.float32)
     for a in range(attempts):
-        u = _sobol(n, 10 + hand.dof, seed, a)
+        u = _sobol(start, n, 10 + hand.dof, seed, a)
         face = np.minimum(np.searchsorted(np.cumsum(areas) / areas.sum(), u[:, 0]), len(areas) - 1)
         r, s = np.sqrt(u[:, 1:2]), u[:, 2:3]
         tri = corners[face]
@@ -30,11 +32,13 @@ def seed_poses(hand: Hand, thing: Object, n: int, *, attempts: int, seed: int, t
     return out
 
 
-def _sobol(n: int, dims: int, seed: int, attempt: int) -> np.ndarray:
+def _sobol(start: int, stop: int, dims: int, seed: int, attempt: int) -> np.ndarray:
     engine = qmc.Sobol(dims, scramble=True, rng=np.random.default_rng([seed, attempt]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return engine.random(n)
+        if start:
+            engine.fast_forward(start)
+        return engine.random(stop - start)
 
 
 def _hull(thing: Object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """The stages of grasp synthesis: prepare the object, grow batches of grasps, judge some of them in MuJoCo."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -20,6 +21,9 @@ from .quality import diversity, smallest_wrench, unanswered_wrench
 from .seeds import seed_poses
 from .synthesis import ATTEMPTS, Grasps, grow
 from .validation import FRICTION, validate, wilson_interval
+
+GROWN = tuple(f.name for f in fields(Grasps) if f.name not in ("penetration", "self_penetration"))
+"""What synthesis writes; of penetrations the simulator's word is stored."""
 
 
 @task
@@ -50,23 +54,31 @@ def read_object(product: Product) -> Object:
 
 
 @task
-def grow_all(thing: Product, grasps: Product, hand: str, seed: int, test: str) -> StageReport:
-    """Fill ``grasps``, batch by batch; for the test "lift" the object stands on a table."""
+def grow_all(
+    things: Sequence[Product], grasps: Product, hand: str, seed: int, test: str, mark: str = ""
+) -> StageReport:
+    """Fill ``grasps``, equally many of each object in turn; for the test "lift" the objects stand on a table."""
     plan = tiles(grasps.shape[:1], grasps.grid[:1])
-    return run_stage(grow_batch, plan, thing, grasps, hand, seed, test == "lift")
+    n = grasps.shape[0] // len(things)
+    return run_stage(grow_batch, plan, things, grasps, hand, n, seed, test == "lift", name=f"grow_batch{mark}")
 
 
-def grow_batch(tile: Tile, thing: Product, grasps: Product, hand: str, seed: int, table: bool) -> dict[str, float]:
-    """Grow one batch; the same grasps whatever the batch."""
+def grow_batch(
+    tile: Tile, things: Sequence[Product], grasps: Product, hand: str, n: int, seed: int, table: bool
+) -> dict[str, float]:
+    """Grow one batch, in which the ``n`` grasps of an object may begin or end; the same grasps whatever the batch."""
     (rows,) = tile.core
-    target, mesh = load_hand(hand), read_object(thing)
-    seeds = seed_poses(target, mesh, rows.stop, attempts=ATTEMPTS, seed=seed, table=table)[rows.start :]
-    field = Field(*map(to_device, field_of([mesh], table=table)))
-    grown = grow(target, field, np.zeros(len(seeds), np.int64), seeds)
-    for name in (f.name for f in fields(Grasps)):
-        if name not in ("penetration", "self_penetration"):  # the simulator's word stands there
-            values = getattr(grown, name)
-            grasps[name].write((rows, *(slice(0, size) for size in values.shape[1:])), values)
+    target, scenes, seeds, meshes = load_hand(hand), [], [], []
+    for k in range(rows.start // n, -(-rows.stop // n)):
+        begin, end = max(rows.start - k * n, 0), min(rows.stop - k * n, n)
+        scenes += [len(meshes)] * (end - begin)
+        meshes.append(read_object(things[k]))
+        seeds.append(seed_poses(target, meshes[-1], end, attempts=ATTEMPTS, seed=seed, start=begin, table=table))
+    field = Field(*map(to_device, field_of(meshes, table=table)))
+    grown = grow(target, field, np.array(scenes), np.concatenate(seeds))
+    for name in GROWN:
+        values = getattr(grown, name)
+        grasps[name].write((rows, *(slice(0, size) for size in values.shape[1:])), values)
     return {"converged": int(grown.converged.sum()), "tries": int(grown.tries.sum())}
 
 

@@ -107,7 +107,7 @@ def synthesize_all(
     if not 0 <= start < n:
         raise ValueError(f"n must be positive and larger than start, got n={n} and start={start}")
     with compiling():
-        of_each = [seed_poses(hand, t, n, attempts=ATTEMPTS, seed=seed, table=table)[start:] for t in things]
+        of_each = [seed_poses(hand, t, n, attempts=ATTEMPTS, seed=seed, start=start, table=table) for t in things]
         field, seeds = field_of(list(things), table=table), np.concatenate(of_each)
     scenes, threads = np.repeat(np.arange(len(things)), n - start), len(sched_getaffinity(0))
     share = -(-len(seeds) // max(threads, len(seeds) // SHARE or 1))

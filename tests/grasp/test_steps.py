@@ -12,6 +12,7 @@ from flows.grasp import GraspParams, sample
 from storage import grasp as layouts
 from storage.runs import recorded
 from tasks.grasp import load_hand, load_object, steps, synthesize
+from tasks.grasp.together import steps as together
 from tests.grasp.shapes import box
 
 VERDICTS = ("judged", "success", "penetration", "self_penetration", "contact_number", "contact_distance", "q1", "qp")
@@ -32,7 +33,7 @@ def stages(run, params):
     )
     grasps = run.create("grasps", made)
     steps.keep_object.fn(thing, stored)
-    grown = steps.grow_all.fn(stored, grasps, params.hand, params.seed, params.test)
+    grown = steps.grow_all.fn([stored], grasps, params.hand, params.seed, params.test)
     chosen = steps.evenly(params.n, params.judge)
     judged = steps.judge_all.fn(stored, grasps, params.hand, chosen, params.test, params.torques)
     return stored, grasps, grown, judged
@@ -74,10 +75,25 @@ def test_a_killed_run_resumed_leaves_the_bytes_of_an_unbroken_one(params, monkey
         for name in ("qpos", "contact", "normal", "force", "leftover", "gap", "demerit", "tries"):
             assert grasps[name].read().tobytes() == getattr(unbroken, name).tobytes(), name
         for tile in steps.tiles(grasps.shape[:1], grasps.grid[:1]):  # repeated steps change nothing
-            steps.grow_batch(tile, stored, grasps, params.hand, params.seed, params.test == "lift")
+            steps.grow_batch(tile, [stored], grasps, params.hand, params.n, params.seed, params.test == "lift")
             flags = steps.evenly(params.n, params.judge)
             steps.judge_batch(tile, stored, grasps, params.hand, flags, params.test, params.torques)
         assert resumed and chunks(grasps.uri) == resumed
+
+
+def test_objects_that_share_batches_get_the_grasps_they_get_alone(params, tmp_path):
+    """Batches of nine over objects of six: one begins in the middle of an object and ends in another."""
+    names = ("sample_box", "sample_cylinder", "sample_bracket")
+    things = {name: load_object(tmp_path / f"{name}.npz") for name in names}
+    with recorded("grasp", params) as run:
+        found = together.grow_together(run.create, things, "allegro", 6, 1, "floating", workers=2)
+        made = layouts.grasps(6, load_hand("allegro").joint_names, load_hand("allegro").contact_bodies, 4)
+        for name, thing in things.items():
+            grasps = run.create(name, made)
+            together.take_all.fn(found[name], grasps)
+            alone = synthesize(load_hand("allegro"), thing, n=6, seed=1)
+            for part in steps.GROWN:
+                assert grasps[part].read().tobytes() == getattr(alone, part).tobytes(), (name, part)
 
 
 def published(params):
