@@ -12,7 +12,7 @@ from pydantic import Field
 from flows._cluster import cluster
 from storage.errors import NightloomError
 from storage.parameters import Parameters
-from storage.runs import active, completed_run, recorded
+from storage.runs import active, asked_key, completed_run, recorded
 from storage.summary import RunSummary
 
 log = logging.getLogger("nightloom")
@@ -92,7 +92,8 @@ def _grown(sources: list[str]) -> dict[str, Any]:
         for given in params:
             try:
                 if not completed_run("grasp", given):
-                    things[given.model_dump_json()] = load_object(given.source, scale=given.scale)
+                    key = asked_key("grasp", given)  # a file that changes from here on has another
+                    things[key] = load_object(given.source, scale=given.scale)
             except Exception:  # noqa: BLE001 - its own run says what is wrong with it
                 continue
     if len(things) < 2 or night is None:
@@ -122,7 +123,7 @@ def grasp(params: GraspParams) -> RunSummary:
         from tasks.grasp.object import load_object
         from tasks.grasp.together.steps import grown, take_all
 
-        hand, source, ahead = load_hand(params.hand), run.inputs["source"], grown(params.model_dump_json())
+        hand, source, ahead = load_hand(params.hand), run.inputs["source"], grown(run.key)
         with compiling():
             if ahead:
                 thing = ahead.thing

@@ -92,10 +92,15 @@ def completed_run(flow: str, params: Parameters) -> RunSummary | None:
     if params.force:
         return None
     try:
-        inputs = {role: sources.resolve(role, names) for role, names in params.inputs().items()}
+        key = asked_key(flow, params)
     except (NightloomError, ValueError, OSError):
         return None  # the input cannot be used: the flow will say so, with everything around it
-    return _completed(run_key(flow, params, inputs))
+    return _completed(key)
+
+
+def asked_key(flow: str, params: Parameters) -> str:
+    """Key of the run that ``params`` ask for, with the inputs as they are now."""
+    return run_key(flow, params, {role: sources.resolve(role, names) for role, names in params.inputs().items()})
 
 
 def _completed(key: str) -> RunSummary | None:

@@ -85,15 +85,17 @@ def test_objects_that_share_batches_get_the_grasps_they_get_alone(params, tmp_pa
     """Batches of nine over objects of six: one begins in the middle of an object and ends in another."""
     names = ("sample_box", "sample_cylinder", "sample_bracket")
     things = {name: load_object(tmp_path / f"{name}.npz") for name in names}
-    with recorded("grasp", params) as run:
-        found = together.grow_together(run.create, things, "allegro", 6, 1, "floating", workers=2)
-        made = layouts.grasps(6, load_hand("allegro").joint_names, load_hand("allegro").contact_bodies, 4)
+    hand = load_hand("allegro")
+    made = layouts.grasps(6, hand.joint_names, hand.contact_bodies, 4)
+    with recorded("night", params, deduplicate=False) as night:
+        found = together.grow_together(night.create, things, "allegro", 6, 1, "floating", workers=2)
         for name, thing in things.items():
-            grasps = run.create(name, made)
-            together.take_all.fn(found[name], grasps)
-            alone = synthesize(load_hand("allegro"), thing, n=6, seed=1)
-            for part in steps.GROWN:
-                assert grasps[part].read().tobytes() == getattr(alone, part).tobytes(), (name, part)
+            with recorded("grasp", params, deduplicate=False) as run:
+                grasps = run.create("grasps", made)
+                together.take_all.fn(found[name], grasps)
+                alone = synthesize(hand, thing, n=6, seed=1)
+                for part in steps.GROWN:
+                    assert grasps[part].read().tobytes() == getattr(alone, part).tobytes(), (name, part)
 
 
 def published(params):

@@ -29,9 +29,9 @@ class Grown:
 _grown: ContextVar[Mapping[str, Grown] | None] = ContextVar("grown", default=None)
 
 
-def grown(asked: str) -> Grown | None:
-    """What was grown ahead for a run that is ``asked`` for in these words."""
-    return (_grown.get() or {}).get(asked)
+def grown(key: str) -> Grown | None:
+    """What was grown ahead for the run of this key."""
+    return (_grown.get() or {}).get(key)
 
 
 @contextmanager
@@ -49,8 +49,8 @@ def grow_together(
 ) -> dict[str, Grown]:
     """Grow ``n`` grasps of each object, in one batch for each worker, so that one hard object keeps no device waiting.
 
-    ``things`` has each object under the words in which its run is asked for; ``create`` makes scratch products of the
-    active run. The grasps are byte for byte those that each object gets alone.
+    ``things`` has each object under the key of its run; ``create`` makes scratch products of the active run. The grasps
+    are byte for byte those that each object gets alone.
     """
     mark, target, total = digest_json(sorted(things))[:8], load_hand(hand), n * len(things)
     stored = []
@@ -60,7 +60,7 @@ def grow_together(
     made = layouts.grasps(total, target.joint_names, target.contact_bodies, -(-total // workers))
     grasps = create(f"grasps_{mark}", made)
     steps.grow_all(stored, grasps, hand, seed, test, f"_{mark}")
-    return {asked: Grown(thing, grasps, i * n) for i, (asked, thing) in enumerate(things.items())}
+    return {key: Grown(thing, grasps, i * n) for i, (key, thing) in enumerate(things.items())}
 
 
 @task
