@@ -87,19 +87,23 @@ def _grown(sources: list[str]) -> dict[str, Any]:
     from tasks.grasp.object import load_object
     from tasks.grasp.together.steps import grow_together
 
-    things, night, params = {}, active(), [GraspParams.model_validate({"source": source}) for source in sources]
+    asked = [GraspParams.model_validate({"source": source}) for source in sources]
+    asked = [params for params in asked if not completed_run("grasp", params)]
+    things, night = {}, active()
+    if len(asked) < 2 or night is None:
+        return {}
+    log.info("grasp: reading %d objects; to cut a mesh into convex pieces may take a minute", len(asked))
     with compiling():
-        for given in params:
+        for params in asked:
             try:
-                if not completed_run("grasp", given):
-                    key = asked_key("grasp", given)  # a file that changes from here on has another
-                    things[key] = load_object(given.source, scale=given.scale)
+                key = asked_key("grasp", params)  # a file that changes from here on has another
+                things[key] = load_object(params.source, scale=params.scale)
             except Exception:  # noqa: BLE001 - its own run says what is wrong with it
                 continue
-    if len(things) < 2 or night is None:
+    if len(things) < 2:
         return {}
     log.info("grasp: %d objects are grown together", len(things))
-    shared = params[0]
+    shared = asked[0]
     try:
         with cluster() as client:
             workers = len(client.nthreads())
