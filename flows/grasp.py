@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,27 +83,15 @@ def together(sources: list[str]) -> Iterator[None]:
 
 
 def _grown(sources: list[str]) -> dict[str, Any]:
-    from tasks.grasp.ahead import compiling
-    from tasks.grasp.object import load_object
     from tasks.grasp.together.steps import grow_together
 
     asked = [GraspParams.model_validate({"source": source}) for source in sources]
     asked = [params for params in asked if not completed_run("grasp", params)]
-    things, night = {}, active()
-    if len(asked) < 2 or night is None:
-        return {}
-    log.info("grasp: reading %d objects; to cut a mesh into convex pieces may take a minute", len(asked))
-    with compiling():
-        for params in asked:
-            try:
-                key = asked_key("grasp", params)  # a file that changes from here on has another
-                things[key] = load_object(params.source, scale=params.scale)
-            except Exception:  # noqa: BLE001 - its own run says what is wrong with it
-                continue
-    if len(things) < 2:
+    night, things = active(), _read(asked) if len(asked) > 1 else {}
+    if night is None or len(things) < 2:
         return {}
     log.info("grasp: %d objects are grown together", len(things))
-    shared = asked[0]
+    shared = asked[0]  # only their sources differ
     try:
         with cluster() as client:
             workers = len(client.nthreads())
@@ -111,6 +99,21 @@ def _grown(sources: list[str]) -> dict[str, Any]:
     except NightloomError as error:
         log.warning("the objects are grown one by one: %s", error)
         return {}
+
+
+def _read(asked: list[GraspParams]) -> dict[str, Any]:
+    """The objects that can be read, under the keys of their runs; the run of another says what is wrong with it."""
+    from tasks.grasp.ahead import compiling
+    from tasks.grasp.object import load_object
+
+    log.info("grasp: reading %d objects; to cut a mesh into convex pieces may take a minute", len(asked))
+    things = {}
+    with compiling():
+        for params in asked:
+            with suppress(Exception):
+                key = asked_key("grasp", params)  # a file that changes from here on has another
+                things[key] = load_object(params.source, scale=params.scale)
+    return things
 
 
 @flow(name="grasp")

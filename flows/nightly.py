@@ -1,8 +1,8 @@
 """The night shift: everything new in the inbox is ingested and given to the flows that ask for its kind."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import date
 from functools import partial
 from itertools import islice
@@ -90,9 +90,14 @@ def _shared(files: list[tuple[Path, list[FlowEntry]]]) -> Iterator[None]:
             asked.setdefault(taker.name, []).append(str(path))
     with ExitStack() as stack:
         for name, sources in asked.items():
-            if len(sources) > 1 and (together := getattr(load(name).module, "together", None)):
-                stack.enter_context(together(sources))
+            together = getattr(load(name).module, "together", None)
+            if together and len(sources) > 1:
+                patiently(partial(_enter, stack, together, sources))
         yield
+
+
+def _enter(stack: ExitStack, together: Callable[[list[str]], AbstractContextManager[None]], sources: list[str]) -> None:
+    stack.enter_context(together(sources))
 
 
 def _process(path: Path, takers: list[FlowEntry], entries: list[FlowEntry], night: Night) -> None:
