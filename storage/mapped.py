@@ -11,17 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 import zarr
 from numpy.lib.stride_tricks import as_strided
-from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
-from zarr.core.metadata import ArrayV3Metadata
 
 from storage.errors import StoreError
-
-MISSING = 2**64 - 1
-"""What a shard's index holds for a chunk that was never written."""
+from storage.shards import MISSING, parsed_index, plain, sharding
 
 MOST_MAPS = 20_000
 """A process may hold 65 530 maps by default on Linux; a group has several arrays."""
@@ -115,12 +110,8 @@ class _ShardLayout:
     @classmethod
     def of(cls, array: zarr.Array) -> "_ShardLayout":
         """The layout of ``array``; CannotMapError unless whole uncompressed samples lie side by side."""
-        metadata = array.metadata
-        if not isinstance(metadata, ArrayV3Metadata) or array.dtype.kind not in "biufc":
-            raise CannotMapError
-        if len(metadata.codecs) != 1 or not isinstance(codec := metadata.codecs[0], ShardingCodec):
-            raise CannotMapError
-        if not (_plain(codec.codecs, array.dtype) and _plain_index(codec.index_codecs)):
+        codec = sharding(array.metadata)
+        if codec is None or not plain(codec.codecs, array.dtype):
             raise CannotMapError
         if array.shards is None or array.shards[1:] != array.shape[1:] or array.chunks[1:] != array.shape[1:]:
             raise CannotMapError
@@ -157,27 +148,7 @@ class _ShardLayout:
     def _index(self, mapped: mmap.mmap, path: Path) -> np.ndarray:
         size = 16 * self.n_chunks
         start = 0 if self.index_first else len(mapped) - size - 4
-        raw = mapped[max(0, start) : max(0, start) + size + 4]
-        if start < 0 or len(raw) != size + 4 or google_crc32c.value(raw[:size]) != int.from_bytes(raw[size:], "little"):
-            raise StoreError(f"{path}: the shard's index does not match its checksum; build or copy the file again")
-        return np.frombuffer(raw[:size], "<u8").reshape(-1, 2)
-
-
-def _plain(codecs: Sequence[object], dtype: np.dtype) -> bool:
-    """Whether these codecs leave the bytes of memory as they are."""
-    if len(codecs) != 1 or not isinstance(codec := codecs[0], BytesCodec):
-        return False
-    return dtype.itemsize == 1 or (codec.endian is not None and codec.endian.value == "little" and dtype.isnative)
-
-
-def _plain_index(codecs: Sequence[object]) -> bool:
-    return (
-        len(codecs) == 2
-        and isinstance(codecs[0], BytesCodec)
-        and codecs[0].endian is not None
-        and codecs[0].endian.value == "little"
-        and isinstance(codecs[1], Crc32cCodec)
-    )
+        return parsed_index(mapped[max(0, start) : max(0, start) + size + 4], size + 4, path)
 
 
 def _address(mapped: mmap.mmap) -> int:

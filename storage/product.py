@@ -1,21 +1,25 @@
 """Products: addresses of stored arrays, and the one guard that keeps two writers out of one shard."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
 from storage import writes
+from storage.boxes import Region
 from storage.errors import RegionNotAlignedError, StoreError
+from storage.growing import Writing
 from storage.layout import Coordinate, Layout, Variable
-from storage.stores import one_sentence, open_group, open_store, persistently, remove
+from storage.shards import Shards
+from storage.stores import is_local, one_sentence, open_group, open_store, persistently, remove
 from storage.turns import aside
 
-Region = tuple[slice, ...]
+T = TypeVar("T")
 
 # A shard full of zeros is stored like any other, so that a missing file always means a missing shard.
 zarr.config.set({"array.write_empty_chunks": True})
@@ -63,6 +67,11 @@ class Product:
         return array.shards or array.chunks
 
     @property
+    def rows(self) -> int:
+        """Rows of one chunk along the first axis."""
+        return self._open("r").chunks[0]
+
+    @property
     def attrs(self) -> Mapping[str, Any]:
         """Attributes of the array."""
         return self._open("r").attrs.asdict()
@@ -74,21 +83,46 @@ class Product:
 
     def read(self, region: Region | None = None) -> np.ndarray:
         """Return the values of ``region`` (default: all), in host memory."""
-        array = self._open("r")
+        array, shards = self._open("r"), _shards(self.uri, self.variable)
         with aside(), one_sentence(f"{self.uri} could not be read"):
+            if shards and (told := _told(region, array.shape)):
+                return shards.read(told)
             return np.asarray(persistently(self.uri, lambda: array[... if region is None else region]))
 
     def write(self, region: Region, values: np.ndarray) -> None:
         """Replace ``region``, which must cover whole cells of `grid`."""
-        assembly = writes.assembling()
-        if assembly is not None:
-            assembly.put(self, region, values)
+        with self.writing(region) as put:
+            put(region, values)
+
+    @contextmanager
+    def writing(self, region: Region) -> Iterator[Callable[[Region, np.ndarray], None]]:
+        """Replace ``region``, which must cover whole cells of `grid`, part by part: ``put(part, values)``.
+
+        Parts come in order, each a multiple of the chunks' rows (`rows`) or the last, over the whole of the other axes. Readers
+        see nothing of them before the end.
+        """
+        if (assembly := writes.assembling()) is not None:
+            yield partial(assembly.put, self)
             return
         self._refuse_shared_cells(region)
+        if shards := _shards(self.uri, self.variable):
+            with closing(Writing(shards, region)) as writing:
+                yield partial(self._storing, writing.put)
+                writes.known(self._storing(writing.finish))
+            return
+        gathered = writes.Assembly()
+        yield partial(gathered.put, self)
+        self._storing(self._replace, region, gathered.whole(self).values)
+
+    def _replace(self, region: Region, values: np.ndarray) -> None:
         array = self._open("r+")
+        persistently(self.uri, lambda: array.set_basic_selection(region, values))
+        writes.note(self.uri, array, region, values)
+
+    def _storing(self, action: Callable[..., T], *args: Any) -> T:
+        """Do what writes, while another tile may compute."""
         with aside(), one_sentence(f"{self.uri} could not be written"):
-            persistently(self.uri, lambda: array.set_basic_selection(region, values))
-            writes.note(self.uri, array, region, values)
+            return action(*args)
 
     def _refuse_shared_cells(self, region: Region) -> None:
         grid, shape = self.grid, self.shape
@@ -115,10 +149,26 @@ def _open_array(uri: str, variable: str, mode: str) -> zarr.Array:
         raise StoreError(f"{uri} holds no array called {variable!r}; look at `nightloom products ls`") from error
 
 
+@lru_cache(maxsize=256)
+def _shards(uri: str, variable: str) -> Shards | None:
+    return Shards.of(uri, _open_array(uri, variable, "r")) if is_local(uri) else None
+
+
+def _told(region: Region | None, shape: tuple[int, ...]) -> Region | None:
+    """``region`` with every axis and both ends, as NumPy would take it; None where it is no plain box."""
+    region = () if region is None else region
+    if not all(isinstance(side, slice) and side.step in (None, 1) for side in region):
+        return None
+    whole = (*region, *[slice(None)] * (len(shape) - len(region)))
+    ends = [side.indices(n)[:2] for side, n in zip(whole, shape, strict=True)]
+    return tuple(slice(start, max(start, stop)) for start, stop in ends)
+
+
 def create(uri: str, layout: Layout) -> Product:
     """Make the group described by ``layout`` at ``uri``, in place of whatever lies there; arrays are still empty."""
     remove(uri)
     _open_array.cache_clear()
+    _shards.cache_clear()
     with one_sentence(f"{uri} could not be made"):
         persistently(uri, lambda: _create_all(uri, layout))
     return Product(uri, layout.main)

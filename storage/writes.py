@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import zarr
 
+from storage.boxes import Region
 from storage.digest import digest_bytes
 from storage.errors import BadPiecesError
 from storage.stores import join, read_bytes
 
 if TYPE_CHECKING:
-    from storage.product import Product, Region
+    from storage.product import Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def collected() -> Iterator[list[ShardWrite]]:
         _records.reset(token)
 
 
-def note(uri: str, array: zarr.Array, region: "Region", values: np.ndarray) -> None:
+def note(uri: str, array: zarr.Array, region: Region, values: np.ndarray) -> None:
     """Record the shards of ``array`` that ``region`` covers, from the bytes now stored."""
     records = _records.get()
     if records is None:
@@ -69,15 +70,15 @@ def note(uri: str, array: zarr.Array, region: "Region", values: np.ndarray) -> N
 
 
 def known(records: Iterable[ShardWrite]) -> None:
-    """Record shards that were linked, not written: what they hold was recorded when they were."""
-    collecting = _records.get()
+    """Record shards of which all is known: they were just encoded here, or linked, and recorded when they were written."""
+    collecting, found = _records.get(), list(records)
     if collecting is not None:
-        collecting.extend(records)
+        collecting.extend(found)
 
 
 @dataclass(frozen=True)
 class _Piece:
-    region: "Region"
+    region: Region
     values: np.ndarray
 
 
@@ -87,7 +88,7 @@ class Assembly:
 
     pieces: "dict[Product, list[_Piece]]" = field(default_factory=dict)
 
-    def put(self, target: "Product", region: "Region", values: np.ndarray) -> None:
+    def put(self, target: "Product", region: Region, values: np.ndarray) -> None:
         """Keep ``values`` of ``region``."""
         kept = np.empty([s.stop - s.start for s in region], target.dtype)
         kept[...] = values
@@ -96,6 +97,8 @@ class Assembly:
     def whole(self, target: "Product") -> _Piece:
         """The region that the pieces of ``target`` cover together, once each."""
         parts = self.pieces[target]
+        if len(parts) == 1:
+            return parts.pop()
         outer = tuple(
             slice(min(s.start for s in sides), max(s.stop for s in sides))
             for sides in zip(*(p.region for p in parts), strict=True)
