@@ -1,13 +1,22 @@
 """Blocks of a stored cube as the kernels want them: float32 in the cube's unit, zero where not valid, and a mask."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
+STRIP_BYTES = 16 << 20
+"""What is read at a time: enough for a GPU, and little enough that the memory of one strip serves the next."""
+
 
 class Stored(Protocol):
     """A stored cube, with its mask beside it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def rows(self) -> int: ...
 
     @property
     def attrs(self) -> Mapping[str, Any]: ...
@@ -17,6 +26,19 @@ class Stored(Protocol):
     def __contains__(self, variable: str) -> bool: ...
 
     def __getitem__(self, variable: str) -> "Stored": ...
+
+
+def strips(core: tuple[slice, ...], *cubes: Stored) -> Iterator[tuple[slice, ...]]:
+    """Parts of a core (y, x), from top to bottom, that cut no chunk of the first cube and few of the others."""
+    ys, xs = core
+    row_bytes = 4 * (xs.stop - xs.start) * cubes[0].shape[2]
+    wanted = max(-(-STRIP_BYTES // row_bytes), *(cube.rows for cube in cubes))
+    step = -(-wanted // cubes[0].rows) * cubes[0].rows
+    start = ys.start
+    while start < ys.stop:
+        stop = min((start // step + 1) * step, ys.stop)
+        yield slice(start, stop), xs
+        start = stop
 
 
 def read_values(cube: Stored, core: tuple[slice, ...]) -> np.ndarray:
@@ -31,10 +53,17 @@ def read_values(cube: Stored, core: tuple[slice, ...]) -> np.ndarray:
 def read_marked(cube: Stored, core: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray | None]:
     """Values as they are, and the mask; None where all are valid."""
     values = read_values(cube, core)
-    valid = np.isfinite(values)
-    if "valid" in cube:
-        valid &= cube["valid"].read((*core, slice(None)))
-    return values, None if valid.all() else valid
+    valid = cube["valid"].read((*core, slice(None))) if "valid" in cube else None
+    if not _all_finite(values):
+        finite = np.isfinite(values)
+        valid = finite if valid is None else finite & valid
+    return values, None if valid is None or valid.all() else valid
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    """A sum that is finite has no term that is not; one that overflows is looked at term by term."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())
 
 
 def read_block(cube: Stored, core: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray | None]:

@@ -9,7 +9,6 @@ from tasks.array.namespace import namespace, to_host
 from tasks.array.tiling import Tile
 from tasks.denoise.patches import denoise_images, halo_for
 from tasks.denoise.scene import SceneModel
-from tasks.denoise.scores import back_project
 from tasks.denoise.streaming import ScoreMethod
 
 ISOTROPY = 0.75
@@ -57,10 +56,6 @@ class EigenImages(ScoreMethod):
         clean = xp.zeros((*(c.stop - c.start for c in tile.core), scene.n_component), xp.float32)
         clean[..., xp.asarray(plan)] = filter_scores(scores[..., xp.asarray(plan)], tile)
         return clean
-
-    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: np.ndarray) -> Any:
-        """The denoised core (y, x, band) of a tile."""
-        return back_project(self.filtered(scores, tile, scene, plan), scene)
 
     def expected_error(self, scene: SceneModel, plan: np.ndarray) -> np.ndarray:
         """Upper bound of the root mean square error of each band: the noise inside the subspace."""

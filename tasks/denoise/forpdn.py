@@ -96,16 +96,23 @@ class FORPDN(ScoreMethod):
         """Standard deviation (y, x, band) that the noise causes in the core of a tile."""
         return noise_left(tile, scene, plan.gain)
 
+    def filtered(self, scores: Any, tile: Tile, scene: SceneModel, plan: Gains) -> Any:
+        """The denoised scores (y, x, component) of the core of a tile."""
+        return self._weighed(scores, tile, scene, plan, scene.n_component)
+
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Gains) -> Any:
-        """The denoised core (y, x, band) of a tile."""
-        xp = namespace(scores)
-        clean = xp.empty((*(c.stop - c.start for c in tile.core[:2]), len(scene.used)), xp.float32)
-        kept = clean[..., : scene.n_component]  # there is room for them: no second cube
-        for batch, levels, _, halo in self._batches(scores, tile, scene):
-            starlet.add_up(levels, plan.gain[batch], halo, kept[..., batch])
+        """The denoised core (y, x, band) of a tile; its scores lie where its spectra will: no second cube."""
+        clean = self._weighed(scores, tile, scene, plan, len(scene.used))
         for row in range(0, len(clean), ROWS):
-            clean[row : row + ROWS] = back_project(kept[row : row + ROWS], scene)
+            clean[row : row + ROWS] = back_project(clean[row : row + ROWS, :, : scene.n_component], scene)
         return clean
+
+    def _weighed(self, scores: Any, tile: Tile, scene: SceneModel, plan: Gains, room: int) -> Any:
+        """The denoised scores in the first components of (y, x, room)."""
+        found = namespace(scores).empty((*(c.stop - c.start for c in tile.core[:2]), room), np.float32)
+        for batch, levels, _, halo in self._batches(scores, tile, scene):
+            starlet.add_up(levels, plan.gain[batch], halo, found[..., : scene.n_component][..., batch])
+        return found
 
     def _batches(self, scores: Any, tile: Tile, scene: SceneModel) -> Any:
         """(which components, their smoothings (y, x, n), (y, x) whether a pixel counts, pixels around the core)."""

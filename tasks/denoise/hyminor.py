@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from tasks.array.tiling import Tile
 from tasks.denoise.hyres import HyRes
 from tasks.denoise.scene import SceneModel
 from tasks.denoise.shrinkage import Shrinkage
@@ -34,9 +33,9 @@ class HyMiNoR(HyRes):
         if not self.weight > 0:
             raise ValueError(f"the weight is {self.weight}, expected a positive number; 0.6 removes single-band spikes")
 
-    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Shrinkage) -> Any:
-        """The denoised core (y, x, band) of a tile."""
-        clean = super().restore(scores, tile, scene, plan)
+    def spectra(self, kept: Any, scene: SceneModel, plan: Shrinkage) -> Any:
+        """Denoised spectra (y, x, band) without what stands out in a band or two."""
+        clean = super().spectra(kept, scene, plan)
         bands = np.flatnonzero(scene.used)
         scale = max(float(np.median(self.expected_error(scene, plan)[bands])), 1e-30)
         for start in range(0, len(clean), ROWS):  # part by part: no second cube

@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.array.tiling import Tile
 from tasks.denoise.scene import SceneModel
-from tasks.denoise.scores import back_project, band_error
+from tasks.denoise.scores import band_error
 from tasks.denoise.shrinkage import Shrinkage, count_magnitudes, counts_shape, halo_for, shrink, solve_thresholds
 from tasks.denoise.streaming import ScoreMethod
 from tasks.denoise.wiener import REACH
@@ -51,6 +51,6 @@ class HyRes(ScoreMethod):
         """Expected root mean square error of each band of the result, in the unit of the cube."""
         return band_error(scene, plan.risk)
 
-    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Shrinkage) -> Any:
-        """The denoised core (y, x, band) of a tile."""
-        return back_project(shrink(scores, tile, scene.gaps, plan, self.refine), scene)
+    def filtered(self, scores: Any, tile: Tile, scene: SceneModel, plan: Shrinkage) -> Any:
+        """The denoised scores (y, x, component) of the core of a tile."""
+        return shrink(scores, tile, scene.gaps, plan, self.refine)

@@ -9,7 +9,7 @@ from tasks.array.namespace import namespace, to_host
 from tasks.array.tiling import Tile
 from tasks.denoise import total_variation
 from tasks.denoise.scene import SceneModel
-from tasks.denoise.scores import back_project, band_error
+from tasks.denoise.scores import band_error
 from tasks.denoise.streaming import ScoreMethod
 from tasks.denoise.surface import fill_reach, surface
 
@@ -83,9 +83,9 @@ class OTVCA(ScoreMethod):
         """Expected root mean square error of each band of the result, in the unit of the cube."""
         return band_error(scene, plan.risk)
 
-    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Weights) -> Any:
-        """The denoised core (y, x, band) of a tile."""
-        return back_project(smoothed(scores, tile, self.halo(scene), plan), scene)
+    def filtered(self, scores: Any, tile: Tile, scene: SceneModel, plan: Weights) -> Any:
+        """The denoised scores (y, x, component) of the core of a tile."""
+        return smoothed(scores, tile, self.halo(scene), plan)
 
 
 def smoothed(scores: Any, tile: Tile, halo: int, plan: Weights) -> Any:

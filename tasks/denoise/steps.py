@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from operator import add
 from typing import Any
 
@@ -17,7 +18,7 @@ from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis
-from tasks.denoise.blocks import read_block, read_marked, read_values
+from tasks.denoise.blocks import read_block, read_marked, read_values, strips
 from tasks.denoise.columns import column_sigma, sample_rows
 from tasks.denoise.figures import ResidualSums, removed_figures
 from tasks.denoise.learned import Learned
@@ -100,7 +101,7 @@ def survey_tile(
     tile: Tile, cube: Product, parts: Product, bands: np.ndarray, method: ScoreMethod, columns: int
 ) -> dict:
     """The moments of one tile."""
-    found = measure(*_encoded(cube, tile, method), bands)
+    found = reduce(merge, (measure(*_encoded(cube, part, method), bands) for part in strips(tile.core, cube)))
     _write_part(parts, tile, columns, packed(found))
     return {"valid": int(found.seen.sum())}
 
@@ -116,8 +117,8 @@ def project_scene(
 
 def project_tile(tile: Tile, cube: Product, scores: Product, scene: SceneModel, method: ScoreMethod) -> dict:
     """The scores of one tile."""
-    found = project(*_encoded(cube, tile, method), scene)
-    scores.write((*tile.core, slice(0, scene.n_component)), to_host(found))
+    found = [to_host(project(*_encoded(cube, part, method), scene)) for part in strips(tile.core, cube)]
+    scores.write((*tile.core, slice(0, scene.n_component)), np.concatenate(found))
     return {}
 
 
@@ -178,54 +179,68 @@ def restore_tile(
 
     Safe to repeat: a second run rewrites the same region with the same values.
     """
-    found = method.restore(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
-    values = to_host(method.decode(found))
-    given = read_given(noisy, rare, tile)
-    if method.linear:
-        told = np.where(given.valid, method.uncertainty(tile, scene, plan), np.float32(np.nan))
+    kept = method.filtered(to_device(scores.read((*tile.read, slice(None)))), tile, scene, plan)
+    told = method.uncertainty(tile, scene, plan) if method.linear else None
+
+    def restored(rows: slice, given: Given) -> tuple[np.ndarray, np.ndarray]:
+        """What was removed is told in units whose noise does not depend on the signal."""
+        found = method.spectra(kept[rows], scene, plan)
+        away = to_host(method.encode(given.source, given.valid)) - to_host(found)
+        if told is not None:
+            told[rows][~given.valid] = np.nan
+        return to_host(method.decode(found)), away
+
+    record = finish_tile(tile, noisy, clean, scene, rare, restored)
+    if told is not None:
         clean["uncertainty"].write((*tile.core, slice(0, told.shape[2])), told)
-    found = to_host(found)
-
-    def removed(rows: slice) -> np.ndarray:
-        """In units whose noise does not depend on the signal."""
-        away = to_host(method.encode(given.source[rows], given.valid[rows])) - found[rows]
-        return np.where(given.valid[rows], away, np.float32(0))
-
-    return finish_tile(tile, given, clean, scene, rare, values, removed)
+    return record
 
 
-def read_given(noisy: Product, rare: Rare, tile: Tile) -> Given:
-    """What was given for the core of a tile."""
-    values, valid = read_marked(noisy, tile.core)
-    source = values if rare.cube is None else read_values(rare.cube, tile.core)
+def read_given(noisy: Product, rare: Rare, core: tuple[slice, ...]) -> Given:
+    """What was given for some pixels."""
+    values, valid = read_marked(noisy, core)
+    source = values if rare.cube is None else read_values(rare.cube, core)
     if valid is None:
         return Given(values, np.ones(values.shape, bool), source)
     return Given(values, valid, np.where(valid, source, np.float32(0)))
 
 
 def finish_tile(
-    tile: Tile, given: Given, clean: Product, scene: SceneModel, rare: Rare, values: np.ndarray,
-    removed: Callable[[slice], np.ndarray],
+    tile: Tile, noisy: Product, clean: Product, scene: SceneModel, rare: Rare,
+    restored: Callable[[slice, Given], tuple[np.ndarray, np.ndarray]],
 ) -> dict:  # fmt: skip
-    """Write the denoised ``values`` of a tile's core, whatever denoised them; ``removed``: what went from some rows, in the
-    unit of the scene's noise, zero where not valid."""
+    """Write the core of a tile strip by strip; ``restored``: the denoised values of some of its rows, and what went from them,
+    in the unit of the scene's noise."""
+    sums, flags, bands = ResidualSums(len(scene.used)), [], slice(0, len(scene.used))
+    with clean.writing((*tile.core, bands)) as put, clean["valid"].writing((*tile.core, bands)) as mark:
+        for part in strips(tile.core, clean, rare.cube or noisy):
+            given = read_given(noisy, rare, part)
+            first = part[0].start - tile.core[0].start
+            values, removed = restored(slice(first, first + len(given.values)), given)
+            flags.append(_finish_rows(given, values, removed, scene, rare, sums))
+            put((*part, bands), values)
+            mark((*part, bands), given.valid)
+    found = np.concatenate(flags)
+    clean["rare"].write(tile.core, found)
+    return sums.record() | {"rare": int(found.sum())}
+
+
+def _finish_rows(
+    given: Given, values: np.ndarray, removed: np.ndarray, scene: SceneModel, rare: Rare, sums: ResidualSums
+) -> np.ndarray:
+    """Give bands and pixels their values back that shall keep them, in place; count the rest; which pixels are rare (y, x)."""
     sigma = scene.sigma if rare.sigma is None else np.maximum(scene.sigma, rare.sigma)
     unused = np.flatnonzero(~scene.used)
     flags = np.empty(values.shape[:2], bool)
-    sums = ResidualSums(values.shape[2])
     for start in range(0, len(values), ROWS):
         rows = slice(start, start + ROWS)
-        flags[rows] = rare_signals(removed(rows), sigma)
+        flags[rows] = rare_signals(np.where(given.valid[rows], removed[rows], np.float32(0)), sigma)
         if unused.size:
             values[rows, :, unused] = np.nan_to_num(given.values[rows, :, unused])
         if rare.keep:
             values[rows] = np.where(flags[rows, :, None] & given.valid[rows], given.source[rows], values[rows])
         sums.add(given.values[rows], values[rows], given.valid[rows])
-    region = (*tile.core, slice(0, values.shape[2]))
-    clean.write(region, values)
-    clean["valid"].write(region, given.valid)
-    clean["rare"].write(tile.core, flags)
-    return sums.record() | {"rare": int(flags.sum())}
+    return flags
 
 
 @task
@@ -250,9 +265,9 @@ def column_tile(tile: Tile, noisy: Product, clean: Product, sigma: np.ndarray, e
     return {}
 
 
-def _encoded(cube: Product, tile: Tile, method: ScoreMethod) -> tuple[Any, Any]:
-    """A tile's values as the method wants them, and the mask, on the device."""
-    block, valid = read_block(cube, tile.core)
+def _encoded(cube: Product, part: tuple[slice, ...], method: ScoreMethod) -> tuple[Any, Any]:
+    """Values as the method wants them, and the mask, on the device."""
+    block, valid = read_block(cube, part)
     marks = None if valid is None else to_device(valid)
     return method.encode(to_device(block), marks), marks
 

@@ -13,7 +13,8 @@ What `steps.py` maps over tiles, in order; everything between two passes happens
     pass 2c   method.alternated(block, valid, scores, tile, scene, plan) -> scores    ... method.alternations times
     pass 2d   method.looks times: method.filtered(...) -> scores; outliers.repair(strip of whole columns, ...) -> cube;
               passes 1 to 2b again with method.settled
-    pass 3    method.restore(scores, tile, scene, plan) scores with method.halo(scene) -> clean core (y, x, band)
+    pass 3    kept = method.filtered(scores, tile, scene, plan)   scores with method.halo(scene) -> scores of the core
+              method.spectra(kept[rows], scene, plan) -> (y, x, band), strip by strip
 
 A tile's core may be any rectangle. The wavelets are undecimated, so there is no lattice to keep to; thresholds, rank
 and subspace belong to the scene; beyond the border the scene is mirrored. Hence the answer does not depend on tiles.
@@ -33,7 +34,7 @@ from tasks.denoise.moments import Moments, measure, merge
 from tasks.denoise.robust import RobustModel, fit_robust, mend
 from tasks.denoise.sample import sample_lines
 from tasks.denoise.scene import SceneModel, solve_scene
-from tasks.denoise.scores import band_error, project
+from tasks.denoise.scores import back_project, band_error, project
 
 STRIP = 1 << 22
 """Samples that are turned into float64 or spectra at a time: bounds the memory besides cube and result."""
@@ -106,9 +107,17 @@ class ScoreMethod:
         """Standard deviation (y, x, band) that the noise causes in the core of a tile, of a method that is linear."""
         raise NotImplementedError
 
+    def filtered(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> Any:
+        """The denoised scores (y, x, component) of the core of a tile."""
+        raise NotImplementedError
+
+    def spectra(self, kept: Any, scene: SceneModel, plan: Any) -> Any:
+        """Denoised spectra (y, x, band) of some rows of what `filtered` found."""
+        return back_project(kept, scene)
+
     def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Any) -> Any:
         """The denoised core (y, x, band) of a tile."""
-        raise NotImplementedError
+        return self.spectra(self.filtered(scores, tile, scene, plan), scene, plan)
 
 
 def survey_cube(cube: Any, valid: Any, rank: int | None = None, equal_noise: bool = False) -> SceneModel:

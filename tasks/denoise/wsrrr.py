@@ -79,10 +79,13 @@ class WSRRR(ScoreMethod):
         """Expected root mean square error of each band of the result, in the unit of the cube."""
         return band_error(replace(scene, basis=scene.basis @ plan.turn), plan.shrinkage.risk)
 
-    def restore(self, scores: Any, tile: Tile, scene: SceneModel, plan: Turned) -> Any:
-        """The denoised core (y, x, band) of a tile."""
-        clean = shrink(turned(scores, plan), tile, scene.gaps, plan.shrinkage)
-        return back_project(clean, replace(scene, basis=scene.basis @ plan.turn))
+    def filtered(self, scores: Any, tile: Tile, scene: SceneModel, plan: Turned) -> Any:
+        """The denoised scores (y, x, component) of the core of a tile, in the turned basis."""
+        return shrink(turned(scores, plan), tile, scene.gaps, plan.shrinkage)
+
+    def spectra(self, kept: Any, scene: SceneModel, plan: Turned) -> Any:
+        """Denoised spectra (y, x, band) of scores in the turned basis."""
+        return back_project(kept, replace(scene, basis=scene.basis @ plan.turn))
 
 
 def turned(scores: Any, plan: Turned | None) -> Any:

@@ -1,5 +1,6 @@
 """The stages before any sum over pixels: masks, bands, a look at a sample, outliers and stripes mended."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,8 @@ def sample_of(noisy: Product) -> tuple[np.ndarray, np.ndarray | None]:
     """The sample of a stored cube, and which of it is valid (None where all is)."""
     rows, columns = sample_lines((noisy.shape[0], noisy.shape[1]))
     groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
-    blocks = [read_block(noisy, (slice(0, noisy.shape[0]), slice(g[0], g[-1] + 1))) for g in groups]
+    with ThreadPoolExecutor() as pool:  # the workers have nothing to do yet, and decoding leaves the interpreter free
+        blocks = list(pool.map(lambda g: read_block(noisy, (slice(0, noisy.shape[0]), slice(g[0], g[-1] + 1))), groups))
     sample = np.concatenate([block[rows] for block, _ in blocks], axis=1)
     marks = np.concatenate([np.ones_like(b[rows], bool) if v is None else v[rows] for b, v in blocks], axis=1)
     return sample, None if marks.all() else marks

@@ -12,7 +12,7 @@ from tasks.array.tiling import Tile, tiles
 from tasks.denoise.blocks import read_block
 from tasks.denoise.learned import Learned, expected_error
 from tasks.denoise.scene import SceneModel
-from tasks.denoise.steps import Rare, finish_tile, read_given, solve_statistics, summed
+from tasks.denoise.steps import Given, Rare, finish_tile, solve_statistics, summed
 from tasks.denoise.streaming import ScoreMethod
 from tasks.stage import run_stage
 
@@ -55,12 +55,11 @@ def restore(noisy: Product, clean: Product, scene: SceneModel, method: Learned, 
 def model_tile(tile: Tile, noisy: Product, clean: Product, scene: SceneModel, method: Learned, rare: Rare) -> dict:
     """The model's answer for the core of one tile, with as much around it as the model sees."""
     values = method.apply(*_seen(rare.cube or noisy, tile.read, scene))[tile.trim]
-    given = read_given(noisy, rare, tile)
 
-    def removed(rows: slice) -> np.ndarray:
-        return np.where(given.valid[rows], given.source[rows] - values[rows], np.float32(0))
+    def restored(rows: slice, given: Given) -> tuple[np.ndarray, np.ndarray]:
+        return values[rows], given.source - values[rows]
 
-    return finish_tile(tile, given, clean, scene, rare, values, removed)
+    return finish_tile(tile, noisy, clean, scene, rare, restored)
 
 
 def _seen(cube: Product, region: tuple[slice, ...], scene: SceneModel) -> tuple[np.ndarray, np.ndarray | None]:
