@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+LAUNCH = 64
+"""Parts for a CPU's cache, 100 kB to 1 MB, that make one for a GPU: a launch takes as long as copying some 10 MB there."""
+
 
 @cache
 def _cupy() -> ModuleType | None:
@@ -41,6 +44,11 @@ def scipy_for(array: Any, name: str) -> Any:
 def native(array: Any, package: str | None) -> Any:
     """The compiled kernels of ``package`` for ``array``: its module ``_cpu`` (Numba) or ``_gpu`` (CUDA)."""
     return import_module(f"{package}._gpu" if _on_gpu(array) else f"{package}._cpu")
+
+
+def at_a_time(array: Any, n: int) -> int:
+    """``n`` rows on the CPU, whose cache they shall fit into; more on a GPU, where each part must be worth a launch."""
+    return n * LAUNCH if _on_gpu(array) else n
 
 
 def to_device(array: np.ndarray) -> Any:

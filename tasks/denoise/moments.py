@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.array.namespace import namespace, to_host
+from tasks.array.namespace import at_a_time, namespace, to_host
 
 ROWS = 1024
 """Pixels per float64 product: small enough for the cache, large enough for BLAS."""
@@ -76,25 +76,24 @@ def measure(block: Any, valid: Any, bands: np.ndarray) -> Moments:
     """
     xp = namespace(block)
     flat = block.reshape(-1, block.shape[-1])
-    seen, lowest, highest = _tallies(xp, flat, valid)
     if valid is None:
-        whole, broken, empty = flat, flat[:0], 0
+        seen, whole, broken, empty = np.full(flat.shape[1], len(flat), np.int64), flat, flat[:0], 0
+        low, high = _extremes(xp, flat)
     else:
         marks = valid.reshape(flat.shape)
+        seen = to_host(marks.sum(0)).astype(np.int64)
+        low, high = xp.where(marks, flat, xp.inf).min(0), xp.where(marks, flat, -xp.inf).max(0)
         whole, broken, empty = _split_pixels(xp, flat, marks, xp.asarray(bands))
-    return Moments(
-        *_sums(xp, whole), *_sums(xp, broken), seen=seen, lowest=lowest, highest=highest, pixels=len(flat), empty=empty
-    )
+    ends = {"lowest": to_host(low).astype(float), "highest": to_host(high).astype(float)}
+    return Moments(*_sums(xp, whole), *_sums(xp, broken), seen=seen, **ends, pixels=len(flat), empty=empty)
 
 
-def _tallies(xp: Any, flat: Any, valid: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if valid is None:
-        seen = np.full(flat.shape[1], flat.shape[0], np.int64)
-        return seen, to_host(flat.min(0)).astype(float), to_host(flat.max(0)).astype(float)
-    marks = valid.reshape(flat.shape)
-    low = xp.where(marks, flat, xp.inf).min(0)
-    high = xp.where(marks, flat, -xp.inf).max(0)
-    return to_host(marks.sum(0)).astype(np.int64), to_host(low).astype(float), to_host(high).astype(float)
+def _extremes(xp: Any, flat: Any) -> tuple[Any, Any]:
+    """The smallest and the largest value of each band, part by part: the second look finds a part in the cache."""
+    rows = at_a_time(flat, ROWS)
+    parts = [flat[start : start + rows] for start in range(0, len(flat), rows)]
+    ends = [(part.min(0), part.max(0)) for part in parts]
+    return xp.stack([low for low, _ in ends]).min(0), xp.stack([high for _, high in ends]).max(0)
 
 
 def _split_pixels(xp: Any, flat: Any, marks: Any, bands: Any) -> tuple[Any, Any, int]:
@@ -127,8 +126,9 @@ def _sums(xp: Any, spectra: Any) -> tuple[int, np.ndarray, np.ndarray]:
     """Count, sum and sum of outer products; float64, because the noise is what remains of nearly equal numbers."""
     n_band = spectra.shape[1]
     total, square = xp.zeros(n_band), xp.zeros((n_band, n_band))
-    for start in range(0, len(spectra), ROWS):
-        part = spectra[start : start + ROWS].astype(xp.float64)
+    rows = at_a_time(spectra, ROWS)
+    for start in range(0, len(spectra), rows):
+        part = spectra[start : start + rows].astype(xp.float64)
         total += part.sum(0)
         square += part.T @ part
     return len(spectra), to_host(total), to_host(square)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.array.namespace import namespace
+from tasks.array.namespace import at_a_time, namespace
 from tasks.denoise.moments import interpolated
 from tasks.denoise.scene import SceneModel
 
@@ -51,10 +51,11 @@ def project(block: Any, valid: Any, model: SceneModel) -> Any:
 
 
 def _in_blocks(xp: Any, flat: Any, mean: Any, forward: Any) -> Any:
+    rows = at_a_time(flat, ROWS)
     scores = xp.empty((len(flat), forward.shape[1]), xp.float32)
-    part = xp.zeros((ROWS, flat.shape[1]), xp.float32)
-    for start in range(0, len(flat), ROWS):
-        size = min(ROWS, len(flat) - start)
+    part = xp.zeros((rows, flat.shape[1]), xp.float32)
+    for start in range(0, len(flat), rows):
+        size = min(rows, len(flat) - start)
         xp.subtract(flat[start : start + size], mean, out=part[:size])
         scores[start : start + size] = (part @ forward)[:size]
     return scores
