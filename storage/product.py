@@ -43,7 +43,7 @@ class Product:
         return replace(self, variable=variable)
 
     def __contains__(self, variable: str) -> bool:
-        return variable in open_group(self.uri)
+        return _holds(self.uri, variable)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -150,6 +150,11 @@ def _open_array(uri: str, variable: str, mode: str) -> zarr.Array:
 
 
 @lru_cache(maxsize=256)
+def _holds(uri: str, variable: str) -> bool:
+    return variable in open_group(uri)
+
+
+@lru_cache(maxsize=256)
 def _shards(uri: str, variable: str) -> Shards | None:
     return Shards.of(uri, _open_array(uri, variable, "r")) if is_local(uri) else None
 
@@ -167,8 +172,8 @@ def _told(region: Region | None, shape: tuple[int, ...]) -> Region | None:
 def create(uri: str, layout: Layout) -> Product:
     """Make the group described by ``layout`` at ``uri``, in place of whatever lies there; arrays are still empty."""
     remove(uri)
-    _open_array.cache_clear()
-    _shards.cache_clear()
+    for remembered in (_open_array, _holds, _shards):
+        remembered.cache_clear()
     with one_sentence(f"{uri} could not be made"):
         persistently(uri, lambda: _create_all(uri, layout))
     return Product(uri, layout.main)

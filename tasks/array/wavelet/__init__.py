@@ -18,16 +18,16 @@ SYM4 = (
 """Low-pass taps of Daubechies' least asymmetric wavelet with four vanishing moments (Ten Lectures, table 6.3)."""
 
 
-def filters(low_pass: tuple[float, ...] = SYM4) -> tuple[np.ndarray, np.ndarray]:
-    """The orthonormal pair (low, high) of float32 taps that belongs to ``low_pass``."""
-    low = np.asarray(low_pass, np.float64)
+def filters() -> tuple[np.ndarray, np.ndarray]:
+    """The orthonormal pair (low, high) of eight float32 taps."""
+    low = np.asarray(SYM4, np.float64)
     high = low[::-1] * (-1.0) ** np.arange(low.size)
     return low.astype(np.float32), high.astype(np.float32)
 
 
-def reach(levels: int, n_taps: int = len(SYM4)) -> int:
+def reach(levels: int) -> int:
     """Pixels on each side that ``levels`` analyses and syntheses may look at."""
-    return (n_taps - 1) * (2**levels - 1)
+    return (len(SYM4) - 1) * (2**levels - 1)
 
 
 def analyse(image: Any, low: Any, high: Any, step: int) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Undecimated wavelet steps on the CPU: each row is a vector, so the taps are the outer loop and SIMD takes the inner."""
+"""Undecimated wavelet steps on the CPU: each row is a vector along which SIMD runs, with the eight taps unrolled."""
 
 import numpy as np
 
@@ -21,41 +21,61 @@ def _unroll_row(row, before, buffer):
 
 
 @jit
-def _add_scaled(out, weight, source):
+def _sum(out, more, weights, a, b, c, d, e, f, g, h):
+    """All eight taps at once: ``out`` is stored once, not eight times, and loaded only if this is ``more`` of it."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
     for i in range(out.size):
-        out[i] += weight * source[i]
+        first = w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i]
+        total = first + w4 * e[i] + w5 * f[i] + w6 * g[i] + w7 * h[i]
+        out[i] = out[i] + total if more else total
 
 
 @jit
-def _two_rows(out_a, weight_a, out_b, weight_b, source):
-    for i in range(out_a.size):
-        value = source[i]
-        out_a[i] += weight_a * value
-        out_b[i] += weight_b * value
+def _sum_shifts(out, more, weights, buffer, step):
+    """What eight taps, ``step`` apart, find along a row that was unrolled into ``buffer``."""
+    n, s = out.size, step
+    _sum(
+        out, more, weights, buffer[:n], buffer[s : s + n], buffer[2 * s : 2 * s + n], buffer[3 * s : 3 * s + n],
+        buffer[4 * s : 4 * s + n], buffer[5 * s : 5 * s + n], buffer[6 * s : 6 * s + n], buffer[7 * s : 7 * s + n],
+    )  # fmt: skip
+
+
+@jit
+def _sum_rows(out, more, weights, image, y, step):
+    """What eight taps find in the rows around ``y``; a negative ``step`` goes the other way."""
+    n = image.shape[0]
+    _sum(
+        out, more, weights, image[_row(0, y, step, n)], image[_row(1, y, step, n)], image[_row(2, y, step, n)],
+        image[_row(3, y, step, n)], image[_row(4, y, step, n)], image[_row(5, y, step, n)], image[_row(6, y, step, n)],
+        image[_row(7, y, step, n)],
+    )  # fmt: skip
+
+
+@jit
+def _row(tap, y, step, n):
+    return _wrap(y + _tap_offset(tap, 8, step), n)
 
 
 @jit
 def analyse(image, low, high, step):
     """See `tasks.array.wavelet.analyse`."""
     n, ny, nx = image.shape
-    taps = low.size
-    before = -_tap_offset(0, taps, step)
-    buffer = np.empty(nx + (taps - 1) * step, np.float32)
+    before = -_tap_offset(0, low.size, step)
+    buffer = np.empty(nx + 7 * step, np.float32)
     smooth, detail = np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32)
-    coarse = np.zeros((n, ny, nx), np.float32)
-    details = np.zeros((n, 3, ny, nx), np.float32)
+    coarse = np.empty((n, ny, nx), np.float32)
+    details = np.empty((n, 3, ny, nx), np.float32)
     for b in range(n):
-        smooth[:] = 0
-        detail[:] = 0
         for y in range(ny):
             _unroll_row(image[b, y], before, buffer)
-            for k in range(taps):
-                _two_rows(smooth[y], low[k], detail[y], high[k], buffer[k * step : k * step + nx])
+            _sum_shifts(smooth[y], False, low, buffer, step)
+            _sum_shifts(detail[y], False, high, buffer, step)
         for y in range(ny):
-            for k in range(taps):
-                source = _wrap(y + _tap_offset(k, taps, step), ny)
-                _two_rows(coarse[b, y], low[k], details[b, 0, y], high[k], smooth[source])
-                _two_rows(details[b, 1, y], low[k], details[b, 2, y], high[k], detail[source])
+            _sum_rows(coarse[b, y], False, low, smooth, y, step)
+            _sum_rows(details[b, 0, y], False, high, smooth, y, step)
+            _sum_rows(details[b, 1, y], False, low, detail, y, step)
+            _sum_rows(details[b, 2, y], False, high, detail, y, step)
     return coarse, details
 
 
@@ -63,27 +83,23 @@ def analyse(image, low, high, step):
 def synthesise(coarse, details, low, high, step):
     """See `tasks.array.wavelet.synthesise`."""
     n, ny, nx = coarse.shape
-    taps = low.size
-    before = _tap_offset(taps - 1, taps, step)
+    before = _tap_offset(low.size - 1, low.size, step)
     quarter = np.float32(0.25)
+    low_quarter, high_quarter = quarter * low, quarter * high
+    low_back, high_back = low[::-1].copy(), high[::-1].copy()
     rows = np.empty((2, nx), np.float32)
-    buffer = np.empty(nx + (taps - 1) * step, np.float32)
-    image = np.zeros((n, ny, nx), np.float32)
+    buffer = np.empty(nx + 7 * step, np.float32)
+    image = np.empty((n, ny, nx), np.float32)
     for b in range(n):
         for y in range(ny):
-            rows[:] = 0
-            for k in range(taps):
-                source = _wrap(y - _tap_offset(k, taps, step), ny)
-                _add_scaled(rows[0], quarter * low[k], coarse[b, source])
-                _add_scaled(rows[0], quarter * high[k], details[b, 0, source])
-                _add_scaled(rows[1], quarter * low[k], details[b, 1, source])
-                _add_scaled(rows[1], quarter * high[k], details[b, 2, source])
-            for half in range(2):
-                _unroll_row(rows[half], before, buffer)
-                for k in range(taps):
-                    weight = low[k] if half == 0 else high[k]
-                    start = (taps - 1 - k) * step
-                    _add_scaled(image[b, y], weight, buffer[start : start + nx])
+            _sum_rows(rows[0], False, low_quarter, coarse[b], y, -step)
+            _sum_rows(rows[0], True, high_quarter, details[b, 0], y, -step)
+            _sum_rows(rows[1], False, low_quarter, details[b, 1], y, -step)
+            _sum_rows(rows[1], True, high_quarter, details[b, 2], y, -step)
+            _unroll_row(rows[0], before, buffer)
+            _sum_shifts(image[b, y], False, low_back, buffer, step)
+            _unroll_row(rows[1], before, buffer)
+            _sum_shifts(image[b, y], True, high_back, buffer, step)
     return image
 
 
