@@ -1,5 +1,6 @@
 """Attempts at a tile: what is tried next after a failure, and how a tile is cut when memory ran out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tasks.array.tiling import Tile
@@ -7,6 +8,8 @@ from tasks.array.tiling import Tile
 MAX_PIECES = 64
 TRIES = 3
 DEADLY_TRIES = 4
+HELPS = 0.9
+"""Twice as many pieces must bring their memory below this part of what it was."""
 
 
 class TileLostError(ConnectionError):
@@ -52,6 +55,22 @@ def is_memory(error: BaseException) -> bool:
 def killed_its_worker(error: BaseException) -> bool:
     """Whether the scheduler gave the tile up because workers died of it."""
     return type(error).__name__ == "KilledWorker"
+
+
+def begun(tile: Tile, footprint: Callable[[Tile], float] | None, room: float, remembered: int) -> Attempt:
+    """The first attempt at a tile: in as many pieces as memory asks for, or as an earlier run found that it does."""
+    return Attempt(tile, pieces=max(remembered, fitting(tile, footprint, room) if footprint else 1))
+
+
+def fitting(tile: Tile, footprint: Callable[[Tile], float], room: float) -> int:
+    """In how many pieces no piece needs more than ``room`` bytes; fewer where cutting no longer helps, since halos stay."""
+    count, largest = 1, footprint(tile)
+    while largest > room and count < MAX_PIECES:
+        smaller = max(map(footprint, cut(tile, 2 * count)))
+        if smaller > HELPS * largest:
+            break
+        count, largest = 2 * count, smaller
+    return count
 
 
 def cut(tile: Tile, count: int) -> list[Tile]:

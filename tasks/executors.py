@@ -8,6 +8,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import psutil
+
 from tasks.attempts import Attempt, TileLostError
 
 log = logging.getLogger("nightloom")
@@ -20,6 +22,12 @@ RECORD_SECONDS = 60.0
 
 PATIENCE_SECONDS = 150.0
 """How long a client may be without its scheduler; Dask itself gives up before that, unless its attempt broke off."""
+
+USABLE = 0.8
+"""The part of a worker's free memory that its tiles are planned for."""
+
+POOL = 0.7
+"""The part of a GPU's memory that its pool takes (`flows._cluster`)."""
 
 FULL = 0.5
 """A worker whose memory was filled to this part by the tiles it holds gets one at a time."""
@@ -48,6 +56,11 @@ class Here:
         return not self.waiting
 
     @property
+    def tile_memory(self) -> float:
+        """Bytes that a tile may need."""
+        return USABLE * psutil.virtual_memory().available
+
+    @property
     def ready(self) -> bool:
         """Whether a result waits to be taken: never, since an attempt is made when its result is asked for."""
         return False
@@ -70,6 +83,14 @@ class Here:
     def close(self) -> None:
         """Leave nothing running."""
         self.waiting.clear()
+
+
+def _free(worker: dict[str, Any]) -> float:
+    """Bytes that a worker can still use where it computes: of its GPU's pool, or of its limit."""
+    if total := (worker.get("gpu") or {}).get("memory-total"):
+        return POOL * total
+    limit = worker["memory_limit"] or float("inf")
+    return max(limit - worker.get("metrics", {}).get("memory", 0), limit / 4)
 
 
 class OnCluster:
@@ -103,10 +124,15 @@ class OnCluster:
         self.demand = {"GPU": max(slots) if self.one_at_a_time else 1} if any(slots) else None
         self.devices = len(workers) or 1
         self.memory = min((worker["memory_limit"] or float("inf") for worker in workers), default=float("inf"))
+        self.tile_memory = USABLE * min((_free(w) / self._held(w) for w in workers), default=float("inf"))
         self.measured = time.monotonic()
         if workers or not self.flying:
             self.staffed = self.measured
         self._refuse_deserted(self.measured - self.staffed)
+
+    def _held(self, worker: dict[str, Any]) -> float:
+        """Tiles that a worker holds at a time."""
+        return 1 if self.one_at_a_time else worker["resources"].get("GPU", 0) or worker["nthreads"]
 
     @property
     def busy(self) -> bool:

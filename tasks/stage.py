@@ -22,7 +22,7 @@ from storage.ledger import Journal, Ledger, TileDone
 from storage.turns import turn
 from storage.writes import assembled, collected
 from tasks.array.tiling import Tile
-from tasks.attempts import Attempt, cut
+from tasks.attempts import Attempt, begun, cut
 from tasks.executors import Here, OnCluster
 from tasks.progress import Progress
 
@@ -77,8 +77,9 @@ class _Course:
 
 
 def run_stage(
-    step: Callable[..., Any], plan: Sequence[Tile], *args: Any, name: str | None = None, splits: bool = True
-) -> StageReport:
+    step: Callable[..., Any], plan: Sequence[Tile], *args: Any, name: str | None = None, splits: bool = True,
+    footprint: Callable[[Tile], float] | None = None,
+) -> StageReport:  # fmt: skip
     """Do ``step(tile, *args)`` for every tile of ``plan`` that the ledger lacks.
 
     Parameters
@@ -93,6 +94,9 @@ def run_stage(
         What to call the stage; needed when a run maps the same step twice.
     splits : bool
         Whether a tile may be computed in pieces when memory runs out.
+    footprint : function
+        Bytes that the step needs for a tile, where it computes. Tiles that a worker's free memory cannot hold are computed in
+        pieces from the start.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def run_stage(
     stage_id = ledger.open_stage(name, len(plan), reused) if ledger else None
     try:
         with Progress(name, total=len(plan), done=reused, listener=_artifact(name)) as progress:
-            _do(step, args, missing, course, progress, name, ledger, splits)
+            _do(step, args, missing, course, progress, name, ledger, splits, footprint)
         _raise_failures(name, course, len(plan))
     except BaseException as error:
         _close(ledger, stage_id, course, "failed", started, error)
@@ -137,14 +141,16 @@ def _do(
     name: str,
     ledger: Ledger | None,
     splits: bool,
+    footprint: Callable[[Tile], float] | None,
 ) -> None:
-    pieces = _pieces(name, course.tile_shape) if splits else 1
     tiles, again, suspects = missing[::-1], [], []  # an attempt is made when its turn comes: a million would be heavy
     executor, journal = _executor(step, args), Journal(ledger, name) if ledger else None
+    remembered, footprint = (_pieces(name, course.tile_shape), footprint) if splits else (1, None)
     try:
         while tiles or again or suspects or executor.busy:
             while (tiles or again) and executor.has_room:
-                executor.submit(again.pop() if again else Attempt(tiles.pop(), pieces=pieces))
+                new = begun(tiles.pop(), footprint, executor.tile_memory, remembered) if not again else again.pop()
+                executor.submit(new)
             if not executor.busy:
                 executor.submit(suspects.pop())
             attempt, result = executor.next()

@@ -14,8 +14,8 @@ from storage.layout import Layout, variable
 from storage.product import create
 from storage.turns import aside
 from tasks.array.tiling import tiles
-from tasks.attempts import MAX_PIECES, TRIES, Attempt, TileLostError, cut
-from tasks.executors import OnCluster
+from tasks.attempts import MAX_PIECES, TRIES, Attempt, TileLostError, cut, fitting
+from tasks.executors import Here, OnCluster
 from tasks.progress import Progress
 from tasks.stage import run_stage
 
@@ -45,6 +45,38 @@ def test_a_record_is_what_the_ledger_would_give_back():
     (record, *_) = run_stage(step, PLAN).records
     assert {k: record[k] for k in "abc"} == {"a": 1.5, "b": [0, 1], "c": [1, 2]}
     assert np.isnan(record["d"])
+
+
+def area(tile):
+    return float(np.prod([s.stop - s.start for s in tile.read]))
+
+
+@pytest.mark.parametrize(("room", "pieces"), [(16, 1), (15, 2), (8, 2), (4, 4), (1, 16), (0.5, 16)])
+def test_a_tile_too_large_for_the_memory_is_cut_from_the_start(monkeypatch, square, room, pieces):
+    monkeypatch.setattr(Here, "tile_memory", room)
+    report = run_stage(write, PLAN, square, footprint=area)
+    assert len(report.records) == pieces * len(PLAN)
+    assert (report.retried, report.split) == (0, 0)
+    np.testing.assert_array_equal(square.read()[:, 0], [1] * 4 + [2] * 4)
+    assert len(run_stage(write, PLAN, square, footprint=area, splits=False).records) == len(PLAN)
+
+
+def test_a_tile_is_not_cut_where_its_halo_needs_the_memory():
+    (tile, *_) = tiles((400, 400), (8, 8), 100)
+    assert fitting(tile, area, room=100.0) == 1
+
+
+def test_memory_is_that_of_the_smallest_worker_where_it_computes():
+    workers = {
+        "a": {"nthreads": 2, "resources": {"GPU": 2}, "memory_limit": 16e9, "metrics": {"memory": 1e9}},
+        "b": {"nthreads": 2, "resources": {"GPU": 2}, "memory_limit": 64e9, "gpu": {"memory-total": 10e9}},
+    }
+    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": workers}, status="running")
+    assert OnCluster(client, print).tile_memory == pytest.approx(0.8 * 0.7 * 10e9 / 2)
+    del workers["b"]
+    assert OnCluster(client, print).tile_memory == pytest.approx(0.8 * 15e9 / 2)
+    workers["a"] |= {"resources": {}, "nthreads": 4, "metrics": {"memory": 15e9}}
+    assert OnCluster(client, print).tile_memory == pytest.approx(0.8 * 4e9 / 4)
 
 
 def test_a_record_that_cannot_be_stored_is_named():

@@ -9,6 +9,10 @@ STRIP_BYTES = 16 << 20
 """What is read at a time: enough for a GPU, and little enough that the memory of one strip serves the next."""
 
 
+STRIPS = 8
+"""Arrays of a strip's size that are held while it is restored."""
+
+
 class Stored(Protocol):
     """A stored cube, with its mask beside it."""
 
@@ -31,14 +35,30 @@ class Stored(Protocol):
 def strips(core: tuple[slice, ...], *cubes: Stored) -> Iterator[tuple[slice, ...]]:
     """Parts of a core (y, x), from top to bottom, that cut no chunk of the first cube and few of the others."""
     ys, xs = core
-    row_bytes = 4 * (xs.stop - xs.start) * cubes[0].shape[2]
-    wanted = max(-(-STRIP_BYTES // row_bytes), *(cube.rows for cube in cubes))
-    step = -(-wanted // cubes[0].rows) * cubes[0].rows
-    start = ys.start
+    step, start = strip_rows(core, *cubes), ys.start
     while start < ys.stop:
         stop = min((start // step + 1) * step, ys.stop)
         yield slice(start, stop), xs
         start = stop
+
+
+def strip_rows(core: tuple[slice, ...], *cubes: Stored) -> int:
+    """Rows of such a part."""
+    row_bytes = 4 * (core[1].stop - core[1].start) * cubes[0].shape[2]
+    wanted = max(-(-STRIP_BYTES // row_bytes), *(cube.rows for cube in cubes))
+    return -(-wanted // cubes[0].rows) * cubes[0].rows
+
+
+def core_bytes(core: tuple[slice, ...], cube: Stored) -> int:
+    """Size of a core as float32."""
+    return 4 * (core[0].stop - core[0].start) * (core[1].stop - core[1].start) * cube.shape[2]
+
+
+def strip_bytes(core: tuple[slice, ...], *cubes: Stored) -> int:
+    """Memory in which one strip after the other is restored: what was given, found and removed, and parts of them."""
+    ys, xs = core
+    stop = min(ys.stop, ys.start + strip_rows(core, *cubes))
+    return STRIPS * core_bytes((slice(ys.start, stop), xs), cubes[0])
 
 
 def read_values(cube: Stored, core: tuple[slice, ...]) -> np.ndarray:

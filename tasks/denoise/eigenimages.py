@@ -25,6 +25,7 @@ class EigenImages(ScoreMethod):
     rank: int | None = None
 
     rounds: ClassVar[int] = 1
+    working: ClassVar[tuple[int, int]] = (14, 12)
 
     def halo(self, scene: SceneModel) -> int:
         """Pixels of scores needed around a core."""

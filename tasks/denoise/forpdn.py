@@ -45,6 +45,7 @@ class FORPDN(ScoreMethod):
 
     robust: bool = False
     rounds: ClassVar[int] = 1
+    working: ClassVar[tuple[int, int]] = (6, 8)
     linear: ClassVar[bool] = True
 
     def adapt(self, scene: SceneModel) -> SceneModel:

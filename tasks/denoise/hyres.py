@@ -30,6 +30,7 @@ class HyRes(ScoreMethod):
     refine: bool = False
     robust: bool = False
     rounds: ClassVar[int] = 1
+    working: ClassVar[tuple[int, int]] = (2, 28)
 
     def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
         """Shape of what `survey` returns."""

@@ -42,6 +42,7 @@ class OTVCA(ScoreMethod):
     robust: bool = False
     seed: int = 0
     rounds: ClassVar[int] = 1
+    working: ClassVar[tuple[int, int]] = (15, 8)
 
     def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
         """Shape of what `survey` returns: risks, and the number of pixels."""

@@ -18,7 +18,7 @@ from tasks.array.namespace import to_device, to_host
 from tasks.array.statistics import tree_reduce
 from tasks.array.tiling import Halo, Tile, tiles
 from tasks.denoise.automatic import Auto, Diagnosis
-from tasks.denoise.blocks import read_block, read_marked, read_values, strips
+from tasks.denoise.blocks import read_block, read_marked, read_values, strip_bytes, strips
 from tasks.denoise.columns import column_sigma, sample_rows
 from tasks.denoise.figures import ResidualSums, removed_figures
 from tasks.denoise.learned import Learned
@@ -160,7 +160,10 @@ def restore(
 ) -> dict[str, Any]:  # fmt: skip
     """Pass 3: write every tile of ``clean``; tell what was removed from each band, and how much was given back."""
     wide = _plan(clean, clean.grid, method.halo(scene))
-    report = run_stage(restore_tile, wide, noisy, scores, clean, scene, method, plan, rare)
+    report = run_stage(
+        restore_tile, wide, noisy, scores, clean, scene, method, plan, rare,
+        footprint=lambda tile: method.tile_bytes(tile, scene) + strip_bytes(tile.core, clean, rare.cube or noisy),
+    )  # fmt: skip
     return summed(report.records, scene, rare)
 
 

@@ -22,6 +22,7 @@ Blocks hold zero where a sample is not valid (`checks.checked_cube`); scores hol
 """
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -58,6 +59,8 @@ class ScoreMethod:
     """Whether `encode` changes the unit, so that noise found before it does not hold after."""
     linear: ClassVar[bool] = False
     """Whether the result is linear in the cube once the plan is made, so that `uncertainty` can be told per sample."""
+    working: ClassVar[tuple[int, int]] = (1, 1)
+    """Images of the size of a tile with its halo that `filtered` holds at most: for each component, and besides."""
     alternations: int = 0
     """How many times the scores are moved towards those of the cube without its sparse part."""
     looks: int = 0
@@ -82,6 +85,13 @@ class ScoreMethod:
     def halo(self, scene: SceneModel) -> int:
         """Pixels of scores needed around a core."""
         raise NotImplementedError
+
+    def tile_bytes(self, tile: Tile, scene: SceneModel) -> float:
+        """Memory that `filtered` needs for a tile, its scores included; and `uncertainty`, where there is any."""
+        halo, (each, besides) = self.halo(scene), self.working
+        sides = [c.stop - c.start for c in tile.core[:2]]
+        told = 2 * prod(sides) * len(scene.used) if self.linear else 0
+        return 4.0 * (prod(n + 2 * halo for n in sides) * (each * scene.n_component + besides) + told)
 
     def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
         """Shape of what `survey` returns."""

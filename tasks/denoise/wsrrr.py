@@ -43,6 +43,7 @@ class WSRRR(ScoreMethod):
     rank: int | None = None
     robust: bool = False
     rounds: ClassVar[int] = 3
+    working: ClassVar[tuple[int, int]] = (3, 29)
 
     def part_shape(self, scene: SceneModel) -> tuple[int, ...]:
         """Shape of what `survey` returns: counts, then cross products."""

@@ -11,7 +11,7 @@ from storage import denoise as layouts
 from storage.product import Product
 from tasks.array.namespace import to_device, to_host
 from tasks.array.tiling import Tile, tiles
-from tasks.denoise.blocks import read_block
+from tasks.denoise.blocks import core_bytes, read_block
 from tasks.denoise.outliers import repair
 from tasks.denoise.robust import RobustModel
 from tasks.denoise.scene import SceneModel
@@ -41,7 +41,12 @@ def alternate_scene(
 ) -> StageReport:
     """One step of all tiles."""
     wide = tiles(scene.shape, moved.grid[:2], method.halo(scene))
-    return run_stage(alternate_tile, wide, cube, scores, moved, scene, method, plan, name=moved.group_attrs["kind"])
+
+    def footprint(tile: Tile) -> float:
+        return method.tile_bytes(tile, scene) + 2.25 * core_bytes(tile.core, cube)  # as read, on the device, its mask
+
+    name = moved.group_attrs["kind"]
+    return run_stage(alternate_tile, wide, cube, scores, moved, scene, method, plan, name=name, footprint=footprint)
 
 
 def alternate_tile(
@@ -60,7 +65,10 @@ def alternate_tile(
 def filter_scene(scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any) -> StageReport:
     """Pass 2d, first half: denoised scores, from which outliers are looked for again."""
     wide = tiles(clean.shape[:2], clean.grid[:2], method.halo(scene))
-    return run_stage(filter_tile, wide, scores, clean, scene, method, plan, name=clean.group_attrs["kind"])
+    return run_stage(
+        filter_tile, wide, scores, clean, scene, method, plan, name=clean.group_attrs["kind"],
+        footprint=lambda tile: method.tile_bytes(tile, scene),
+    )  # fmt: skip
 
 
 def filter_tile(tile: Tile, scores: Product, clean: Product, scene: SceneModel, method: ScoreMethod, plan: Any) -> dict:

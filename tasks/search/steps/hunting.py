@@ -15,6 +15,7 @@ from tasks.search.cutouts import BINS, EDGE, Cutout, cut_out
 from tasks.search.find import typical_weight
 from tasks.search.hunt import Block, SearchPlan, hunt
 from tasks.search.noise import Weights
+from tasks.search.outlook import tile_bytes
 from tasks.search.refine import Pulse
 from tasks.search.sifting import Events, join_events, sift
 from tasks.search.steps.observation import Observation
@@ -26,7 +27,15 @@ from tasks.stage import run_stage
 def hunt_all(seen: Observation, baseline: Product, flags: Product, plan: SearchPlan, weights: Weights) -> Events:
     """Every event of the observation, in no particular order."""
     totals = np.stack([weights.u[part].sum(0) for part in stretches(seen.shape[0])])
-    report = run_stage(hunt_tile, tile_plan(seen, baseline), seen, baseline, flags, plan, totals)
+
+    dtype = seen.cube.dtype if seen.beam is None else np.dtype(np.float32)
+
+    def footprint(tile: Tile) -> float:
+        _, rows, columns = place(tile)
+        return tile_bytes(plan, (rows.stop - rows.start) * (columns.stop - columns.start), dtype)
+
+    tiles = tile_plan(seen, baseline)
+    report = run_stage(hunt_tile, tiles, seen, baseline, flags, plan, totals, footprint=footprint)
     return join_events([Events(*np.array(r["events"], np.float64).reshape(6, -1)) for r in report.records])
 
 
