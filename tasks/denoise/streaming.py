@@ -60,7 +60,7 @@ class ScoreMethod:
     linear: ClassVar[bool] = False
     """Whether the result is linear in the cube once the plan is made, so that `uncertainty` can be told per sample."""
     working: ClassVar[tuple[int, int]] = (1, 1)
-    """Images of the size of a tile with its halo that `filtered` holds at most: for each component, and besides."""
+    """Images of the size of a tile with its halo that `filtered` holds at most on a CPU: for each component, and besides."""
     alternations: int = 0
     """How many times the scores are moved towards those of the cube without its sparse part."""
     looks: int = 0
