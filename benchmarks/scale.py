@@ -18,7 +18,7 @@ from benchmarks._figures import figure
 class AtOnce:
     """An executor whose workers cost nothing: what is left is what the driver costs."""
 
-    busy, has_room, ready, devices = False, True, True, 1
+    busy, has_room, ready, devices, tile_memory = False, True, True, 1, float("inf")
 
     def __init__(self, step, args):
         self.waiting = []
