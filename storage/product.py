@@ -12,7 +12,7 @@ from zarr.codecs import BloscCodec
 
 from storage import writes
 from storage.boxes import Region
-from storage.errors import RegionNotAlignedError, StoreError
+from storage.errors import BadPiecesError, RegionNotAlignedError, StoreError
 from storage.growing import Writing
 from storage.layout import Coordinate, Layout, Variable
 from storage.shards import Shards
@@ -112,7 +112,12 @@ class Product:
             return
         gathered = writes.Assembly()
         yield partial(gathered.put, self)
-        self._storing(self._replace, region, gathered.whole(self).values)
+        whole = gathered.whole(self)
+        if whole.region != region:
+            raise BadPiecesError(
+                f"{self.uri}/{self.variable}: {whole.region} of {region} were given; write all of its rows"
+            )
+        self._storing(self._replace, region, whole.values)
 
     def _replace(self, region: Region, values: np.ndarray) -> None:
         array = self._open("r+")

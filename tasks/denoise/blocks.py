@@ -8,7 +8,6 @@ import numpy as np
 STRIP_BYTES = 16 << 20
 """What is read at a time: enough for a GPU, and little enough that the memory of one strip serves the next."""
 
-
 STRIPS = 8
 """Arrays of a strip's size that are held while it is restored."""
 

@@ -61,10 +61,8 @@ print(json.dumps({name: peak(name) for name in sys.argv[1:]}))
 @pytest.mark.skipif(not CLEAR.exists(), reason="the peak of a process's memory is only told anew by Linux's /proc")
 def test_a_filter_holds_no_more_than_its_method_says():
     names = ["hyres", "hyminor", "wsrrr", "forpdn", "otvca", "fasthyde"]
-    given_back = {
-        "MALLOC_MMAP_THRESHOLD_": "65536",
-        "MALLOC_TRIM_THRESHOLD_": "0",
-    }  # else one method finds what another left
+    # Freed memory goes back at once: else one method finds what another left, and seems to need none.
+    given_back = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     command = [sys.executable, "-c", MEASURE, *names]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | given_back)
     for name, share in json.loads(done.stdout).items():
